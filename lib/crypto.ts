@@ -1,0 +1,47 @@
+// Digests and random text: the only file that names node:crypto.
+import { createHmac, hash, randomBytes, timingSafeEqual } from 'node:crypto'
+
+export const BASE62 = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz'
+const CROCKFORD = '0123456789ABCDEFGHJKMNPQRSTVWXYZ'
+
+/** SHA-256 in lower-case hex. Hex, so that a case-insensitive column can never confuse two digests. */
+export function sha256 (text: string): string {
+  return hash('sha256', text, 'hex')
+}
+
+/** HMAC-SHA-256 in lower-case hex. */
+export function hmacSha256 (secret: string, text: string): string {
+  return createHmac('sha256', secret).update(text).digest('hex')
+}
+
+/** Equality in time that does not depend on where two digests of the same length differ. */
+export function sameDigest (a: string, b: string): boolean {
+  return a.length === b.length && timingSafeEqual(Buffer.from(a), Buffer.from(b))
+}
+
+/** `length` base62 characters from the system's CSPRNG; bytes ≥ 248 are thrown away, so that no character is likelier than another. */
+export function randomBase62 (length: number, random: (size: number) => Uint8Array = randomBytes): string {
+  let text = ''
+  while (text.length < length) {
+    for (const byte of random(length + 8)) {
+      if (byte < 248 && text.length < length) text += BASE62[byte % 62]
+    }
+  }
+  return text
+}
+
+/**
+ * A ULID (https://github.com/ulid/spec): 10 characters of time in ms, 16 of randomness, in Crockford's base32.
+ * Only its uniqueness is relied on; lists are ordered by a sequence, never by this.
+ */
+export function ulid (now: number): string {
+  let time = Math.max(0, Math.floor(now))
+  let head = ''
+  for (let i = 0; i < 10; i++) {
+    head = CROCKFORD[time % 32]! + head
+    time = Math.floor(time / 32)
+  }
+  let tail = ''
+  for (const byte of randomBytes(16)) tail += CROCKFORD[byte % 32]!
+  return head + tail
+}

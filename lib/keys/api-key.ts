@@ -1,0 +1,144 @@
+// What an API key is: the stored record, its status, and the shape customers see.
+import type { Metadata, Scope } from '../register.js'
+import { toIso, toIsoOrNull } from '../time.js'
+
+export type Environment = 'live' | 'test'
+export type Access = 'secret' | 'publishable'
+export type KeyStatus = 'active' | 'retiring' | 'disabled' | 'expired' | 'revoked'
+
+export const ENVIRONMENTS: readonly Environment[] = ['live', 'test']
+export const STATUSES: readonly KeyStatus[] = ['active', 'retiring', 'disabled', 'expired', 'revoked']
+
+/**
+ * How the storage refers to a key in usage. The storage gives these numbers; the library hands them back
+ * with each usage event and never looks inside. `version` changes when label or scopes do.
+ */
+export interface KeyRef { readonly account: number, readonly key: number, readonly version: number }
+
+/** A key as it is stored. Times are ms since the epoch. */
+export interface StoredKey {
+  readonly publicId: string
+  readonly accountId: string
+  /** Grows with every key of the account, given under the account's lock: the order of lists. */
+  readonly sequence: number
+  readonly ref: KeyRef
+  readonly label: string
+  readonly environment: Environment
+  readonly access: Access
+  /** `null`: all that the account may grant. */
+  readonly scopes: readonly string[] | null
+  readonly allowedOrigins: readonly string[]
+  readonly allowedIps: readonly string[]
+  readonly isDefault: boolean
+  readonly prefix: string
+  readonly first8: string
+  readonly last4: string
+  /** Digest of the plaintext, lower-case hex; HMAC-SHA-256 under `pepperId`, plain SHA-256 where that is null. */
+  readonly hash: string
+  readonly pepperId: string | null
+  readonly createdBy: string | null
+  readonly disabledBy: 'account' | 'host' | null
+  readonly metadata: Metadata | null
+  readonly createdAt: number
+  readonly lastUsedAt: number | null
+  readonly expiresAt: number | null
+  readonly retiresAt: number | null
+  readonly revokedAt: number | null
+  readonly revokedReason: string | null
+  readonly rotatedFrom: string | null
+}
+
+/** A key about to be stored: all but what the storage gives. */
+export type NewKey = Omit<StoredKey, 'sequence' | 'ref' | 'lastUsedAt' | 'retiresAt' | 'revokedAt' | 'revokedReason' | 'disabledBy'>
+
+/** The status at `now`: the first that holds of revoked, expired, disabled, retiring, active. */
+export function statusOf (key: StoredKey, now: number): KeyStatus {
+  if (key.revokedAt !== null || (key.retiresAt !== null && key.retiresAt <= now)) return 'revoked'
+  if (key.expiresAt !== null && key.expiresAt <= now) return 'expired'
+  if (key.disabledBy !== null) return 'disabled'
+  return key.retiresAt !== null ? 'retiring' : 'active'
+}
+
+/** When the key stops working for good, `null` for never: the earliest of its three ends. */
+export function endOf (key: Pick<StoredKey, 'revokedAt' | 'retiresAt' | 'expiresAt'>): number | null {
+  const ends = [key.revokedAt, key.retiresAt, key.expiresAt].filter((end) => end !== null)
+  return ends.length === 0 ? null : Math.min(...ends)
+}
+
+/** Where one rate limit of a key stands. `resetSeconds` is the time until the window ends, 0 when none is open. */
+export interface RateLimitState { name: string, max: number, windowSeconds: number, remaining: number, resetSeconds: number }
+
+/** A key as its owner sees it. Times are RFC 3339, UTC. Never the hash, the plaintext or the account id. */
+export interface ApiKey {
+  publicId: string
+  label: string
+  environment: Environment
+  access: Access
+  scopes: Scope[] | null
+  allowedOrigins: string[]
+  allowedIps: string[]
+  status: KeyStatus
+  isDefault: boolean
+  maskedKey: string
+  prefix: string
+  first8: string
+  last4: string
+  rateLimits: RateLimitState[]
+  createdBy: string | null
+  disabledBy: 'account' | 'host' | null
+  createdAt: string
+  lastUsedAt: string | null
+  expiresAt: string | null
+  retiresAt: string | null
+  revokedAt: string | null
+  revokedReason: string | null
+  rotatedFrom: string | null
+}
+
+/** The owner's view of `key` at `now`. */
+export function toApiKey (key: StoredKey, rateLimits: RateLimitState[], now: number): ApiKey {
+  const retired = key.revokedAt === null && key.retiresAt !== null && key.retiresAt <= now
+  return {
+    publicId: key.publicId,
+    label: key.label,
+    environment: key.environment,
+    access: key.access,
+    scopes: key.scopes === null ? null : [...key.scopes] as Scope[],
+    allowedOrigins: [...key.allowedOrigins],
+    allowedIps: [...key.allowedIps],
+    status: statusOf(key, now),
+    isDefault: key.isDefault,
+    maskedKey: `${key.prefix}…${key.last4}`,
+    prefix: key.prefix,
+    first8: key.first8,
+    last4: key.last4,
+    rateLimits,
+    createdBy: key.createdBy,
+    disabledBy: key.disabledBy,
+    createdAt: toIso(key.createdAt),
+    lastUsedAt: toIsoOrNull(key.lastUsedAt),
+    expiresAt: toIsoOrNull(key.expiresAt),
+    retiresAt: toIsoOrNull(key.retiresAt),
+    revokedAt: toIsoOrNull(retired ? key.retiresAt : key.revokedAt),
+    revokedReason: retired ? 'rotated' : key.revokedReason,
+    rotatedFrom: key.rotatedFrom
+  }
+}
+
+/** A verified key, on `request.apiKey`. */
+export interface VerifiedApiKey {
+  readonly publicId: string
+  readonly accountId: string
+  readonly label: string
+  readonly environment: Environment
+  readonly access: Access
+  /** What the key may do now; `null` for everything. */
+  readonly scopes: readonly Scope[] | null
+  /** What the host attached; never shown to the customer. */
+  readonly metadata: Metadata | null
+}
+
+export function toVerifiedApiKey (key: StoredKey): VerifiedApiKey {
+  const { publicId, accountId, label, environment, access, scopes, metadata } = key
+  return { publicId, accountId, label, environment, access, scopes: scopes as readonly Scope[] | null, metadata }
+}

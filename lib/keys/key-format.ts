@@ -1,0 +1,65 @@
+// The text of a key: `<prefix>` + 36 random base62 characters + 6 of CRC-32 over all before.
+import { crc32 } from 'node:zlib'
+import { BASE62, randomBase62 } from '../crypto.js'
+import type { Access, Environment } from './api-key.js'
+
+const RANDOM_LENGTH = 36
+const CHECKSUM_LENGTH = 6
+const SECRET_LENGTH = RANDOM_LENGTH + CHECKSUM_LENGTH
+/** No more of a presented value is looked at: what is longer is no key. */
+const MAX_LENGTH = 256
+
+/**
+ * Finds keys with the library's own prefixes (any brand) in text, for secret scanners. RE2-safe.
+ * Hosts whose `keys.prefix` is a function write their own.
+ */
+export const keyPattern = /\b(?:[a-z][a-z0-9]{0,15}_)?(?:sk|pk)_(?:live|test)_[0-9A-Za-z]{42}\b/
+
+/** What pino's `redact` needs to keep keys and session credentials out of a log that prints headers. */
+export const redactPaths: readonly string[] = [
+  'req.headers.authorization', 'req.headers.cookie', 'req.headers["x-api-key"]', 'res.headers["set-cookie"]'
+]
+
+/** `[brand_]sk|pk_live|test_` */
+export function standardPrefix (brand: string | null, access: Access, environment: Environment): string {
+  return `${brand === null ? '' : `${brand}_`}${access === 'secret' ? 'sk' : 'pk'}_${environment}_`
+}
+
+/** A new plaintext key. */
+export function generateKey (prefix: string): string {
+  const body = prefix + randomBase62(RANDOM_LENGTH)
+  return body + checksum(body)
+}
+
+/**
+ * Has this the shape of a key: 42 base62 characters at its end, of which the last 6 are the checksum of all before?
+ * The prefix is never compared, so that a new brand leaves old keys valid; nothing is split on `_`.
+ */
+export function hasKeyShape (value: string): boolean {
+  if (value.length < SECRET_LENGTH || value.length > MAX_LENGTH) return false
+  for (let i = value.length - SECRET_LENGTH; i < value.length; i++) {
+    if (!isBase62(value.charCodeAt(i))) return false
+  }
+  const end = value.length - CHECKSUM_LENGTH
+  return checksum(value.slice(0, end)) === value.slice(end)
+}
+
+/** The parts of a plaintext that may be kept for display. */
+export function displayParts (plaintext: string): { prefix: string, first8: string, last4: string } {
+  const start = plaintext.length - SECRET_LENGTH
+  return { prefix: plaintext.slice(0, start), first8: plaintext.slice(start, start + 8), last4: plaintext.slice(-4) }
+}
+
+function checksum (text: string): string {
+  let rest = crc32(text)
+  let out = ''
+  for (let i = 0; i < CHECKSUM_LENGTH; i++) {
+    out = BASE62[rest % 62]! + out
+    rest = Math.floor(rest / 62)
+  }
+  return out
+}
+
+function isBase62 (code: number): boolean {
+  return (code >= 48 && code <= 57) || (code >= 65 && code <= 90) || (code >= 97 && code <= 122)
+}

@@ -1,0 +1,145 @@
+// The storage port on SQL through Kysely: opens or borrows a database and runs the statements in their transactions.
+import { Kysely, type CompiledQuery, type Dialect } from 'kysely'
+import { makeError } from '../../errors.js'
+import type { Storage } from '../storage.js'
+import * as keys from './key-queries.js'
+import { applySteps, checkSchema, migrationSteps } from './migrate.js'
+import { openSqliteFile, writeTransaction } from './sqlite.js'
+import { TablePrefixPlugin } from './table-prefix.js'
+import { toStoredKey, type KeyRow, type Tables } from './tables.js'
+import * as usage from './usage-queries.js'
+
+interface CommonOptions {
+  /** Begins every table name. Lower-case letters, digits and `_`. @default 'self_serve_' */
+  tablePrefix?: string
+  /**
+   * `'start'`: missing migration steps are applied at `ready()`. `'never'`: `ready()` rejects and names the missing step.
+   * @default 'start' for `file`, 'never' otherwise
+   */
+  migrate?: 'start' | 'never'
+}
+
+/** Where the tables live: a SQLite file of our own, a dialect that we open and close, or the host's Kysely instance. */
+export type KyselyStorageOptions =
+  /** Path of a SQLite file, made if missing, or `':memory:'`. Needs better-sqlite3. */
+  | CommonOptions & { file: string }
+  /** Opened and closed by us, its pool included. */
+  | CommonOptions & { dialect: Dialect, type: 'sqlite' }
+  /** The host's instance, never closed by us. Its plugins are not used. */
+  | CommonOptions & { db: Kysely<any>, type: 'sqlite' } // eslint-disable-line @typescript-eslint/no-explicit-any -- a host's tables are its own
+
+interface Connections {
+  /** For changes. */
+  readonly writer: Kysely<Tables>
+  /** For lists and snapshots. */
+  readonly reader: Kysely<Tables>
+  /** For verification: the fastest way there is. */
+  find (query: CompiledQuery): KeyRow[] | Promise<KeyRow[]>
+  close (): Promise<void>
+}
+
+/**
+ * Keys and usage in a SQL database.
+ * @param options default: the SQLite file `./self-serve-keys.db`
+ * @throws INVALID_OPTION, naming the option
+ */
+export function kyselyStorage (options: KyselyStorageOptions = { file: './self-serve-keys.db' }): Storage {
+  const prefix = checkOptions(options)
+  const migrate = options.migrate ?? ('file' in options ? 'start' : 'never')
+  let timeout = 0
+  let opened: Connections | undefined
+
+  const connections = (): Connections => {
+    if (opened === undefined) throw new Error('The storage is not open.')
+    return opened
+  }
+  const write = async <T>(work: (db: Kysely<Tables>) => Promise<T>): Promise<T> =>
+    await writeTransaction(connections().writer, timeout, work)
+  const reader = (): Kysely<Tables> => connections().reader
+
+  return {
+    async open (context) {
+      timeout = context.timeout
+      opened = await connect(options, prefix, timeout)
+      try {
+        const steps = migrationSteps('sqlite')
+        if (migrate === 'start') await write(async (db) => { await applySteps(db, steps, prefix, Date.now()) })
+        await checkSchema(reader(), steps, prefix)
+      } catch (error) {
+        await this.close()
+        throw error
+      }
+    },
+    async close () {
+      await opened?.close()
+      opened = undefined
+    },
+
+    findKeyByHash (digests) {
+      const query = keys.keyByHash(reader(), digests.map(({ hash }) => hash)).compile()
+      const rows = connections().find(query)
+      return rows instanceof Promise ? rows.then(firstKey) : firstKey(rows)
+    },
+    findKey: async (publicId) => await keys.findKey(reader(), publicId),
+    getKey: async (accountId, publicId) => await keys.getKey(reader(), accountId, publicId),
+    listKeys: async (query) => await keys.listKeys(reader(), query),
+    countKeys: async (accountId, now) => await keys.countKeys(reader(), accountId, now),
+    issueKey: async (input) => await write(async (db) => await keys.issueKey(db, input)),
+    revokeKey: async (input) => await write(async (db) => await keys.revokeKey(db, input)),
+    rehashKeys: async (moves) => await write(async (db) => await keys.rehashKeys(db, moves)),
+    pruneKeys: async (endedBefore, limit) => await write(async (db) => await keys.pruneKeys(db, endedBefore, limit)),
+
+    recordUsage: async (batch) => await write(async (db) => await usage.recordUsage(db, batch)),
+    readUsage: async (query) => await usage.readUsage(reader(), query),
+    pruneUsage: async (before, limit) => await write(async (db) => await usage.pruneUsage(db, before, limit))
+  }
+}
+
+function firstKey (rows: KeyRow[]): ReturnType<typeof toStoredKey> | null {
+  return rows[0] === undefined ? null : toStoredKey(rows[0])
+}
+
+async function connect (options: KyselyStorageOptions, prefix: string, timeout: number): Promise<Connections> {
+  const plugin = new TablePrefixPlugin(prefix)
+  if ('file' in options) {
+    const file = await openSqliteFile(options.file, timeout)
+    return {
+      writer: file.writer.withPlugin(plugin),
+      reader: file.reader.withPlugin(plugin),
+      find: (query) => file.all(query),
+      close: async () => { await file.close() }
+    }
+  }
+  const db = 'db' in options ? options.db as Kysely<Tables> : new Kysely<Tables>({ dialect: options.dialect })
+  const ours = db.withoutPlugins().withPlugin(plugin)
+  return {
+    writer: ours,
+    reader: ours,
+    find: async (query) => (await db.withoutPlugins().executeQuery<KeyRow>(query as CompiledQuery<KeyRow>)).rows,
+    close: async () => { if ('dialect' in options) await db.destroy() }
+  }
+}
+
+function checkOptions (options: KyselyStorageOptions): string {
+  const refuse = (option: string, rule: string): never => {
+    throw makeError('INVALID_OPTION', { message: `kyselyStorage: "${option}" ${rule}.`, details: { option } })
+  }
+  const given = options as unknown as Record<string, unknown>
+  const sources = ['file', 'dialect', 'db'].filter((name) => given[name] !== undefined)
+  if (sources.length !== 1) refuse(sources[0] ?? 'file', 'must be given alone: one of file, dialect and db')
+  for (const name of Object.keys(given)) {
+    if (!['file', 'dialect', 'db', 'type', 'tablePrefix', 'migrate'].includes(name)) refuse(name, 'is not an option')
+  }
+  if ('file' in given ? typeof given.file !== 'string' || given.file === '' : false) refuse('file', 'must be a path')
+  if ('file' in given ? given.type !== undefined : given.type !== 'sqlite') {
+    refuse('type', 'must be \'sqlite\' beside dialect or db, and is not given beside file')
+  }
+  if (given.migrate !== undefined && given.migrate !== 'start' && given.migrate !== 'never') {
+    refuse('migrate', 'must be \'start\' or \'never\'')
+  }
+  const prefix = given.tablePrefix ?? 'self_serve_'
+  if (typeof prefix !== 'string' || !/^[a-z_][a-z0-9_]{0,30}$/.test(prefix)) {
+    refuse('tablePrefix', 'must be 1 to 31 lower-case letters, digits and _')
+  }
+  return prefix as string
+}

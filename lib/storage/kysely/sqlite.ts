@@ -1,0 +1,103 @@
+// SQLite: our own connections to a file, and a write transaction that waits for its lock without stopping the event loop.
+import { mkdirSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { CompiledQuery, Kysely, SqliteDialect } from 'kysely'
+import type { Database as Handle, Statement } from 'better-sqlite3'
+import type { KeyRow, Tables } from './tables.js'
+
+/** ms SQLite itself waits for a lock. It does so on the event loop, hence so few; longer waits are ours. */
+const BUSY_TIMEOUT = 5
+const MEMORY = ':memory:'
+
+export interface SqliteFile {
+  readonly writer: Kysely<Tables>
+  readonly reader: Kysely<Tables>
+  /** Runs a compiled select on the read-only connection, synchronously. */
+  all (query: CompiledQuery): KeyRow[]
+  close (): Promise<void>
+}
+
+/**
+ * Opens one file twice: to write (durable at every commit) and to read, so that verification never sees, and never
+ * waits for, a change under way. Loads better-sqlite3 here and nowhere else.
+ */
+export async function openSqliteFile (file: string, timeout: number): Promise<SqliteFile> {
+  const { default: Database } = await import('better-sqlite3')
+  if (file !== MEMORY) mkdirSync(dirname(file), { recursive: true })
+  const write = await retryWhileBusy(timeout, async () => {
+    const handle = new Database(file, { timeout: BUSY_TIMEOUT })
+    try {
+      handle.pragma('journal_mode = wal')
+      handle.pragma('synchronous = full')
+      handle.pragma('foreign_keys = on')
+      return handle
+    } catch (error) {
+      handle.close()
+      throw error
+    }
+  })
+  // A database in memory belongs to its connection: there the one must serve for both.
+  const read = file === MEMORY ? write : new Database(file, { timeout: BUSY_TIMEOUT, readonly: true })
+  const writer = kyselyOver(write)
+  const reader = read === write ? writer : kyselyOver(read)
+  const statements = new Map<string, Statement<unknown[], KeyRow>>()
+  return {
+    writer,
+    reader,
+    all (query) {
+      let statement = statements.get(query.sql)
+      if (statement === undefined) {
+        statement = read.prepare<unknown[], KeyRow>(query.sql)
+        statements.set(query.sql, statement)
+      }
+      return statement.all(...query.parameters)
+    },
+    async close () {
+      if (reader !== writer) await reader.destroy()
+      await writer.destroy()
+    }
+  }
+}
+
+function kyselyOver (database: Handle): Kysely<Tables> {
+  return new Kysely<Tables>({ dialect: new SqliteDialect({ database }) })
+}
+
+/**
+ * Runs `work` in a transaction that holds SQLite's write lock from its first statement (Kysely's own begins without
+ * one and can fail half-way). Waits for the lock at most `timeout` ms; `work` runs again only if nothing was written.
+ */
+export async function writeTransaction<T> (
+  db: Kysely<Tables>, timeout: number, work: (connection: Kysely<Tables>) => Promise<T>
+): Promise<T> {
+  return await retryWhileBusy(timeout, async () => await db.connection().execute(async (connection) => {
+    await connection.executeQuery(CompiledQuery.raw('begin immediate'))
+    try {
+      const result = await work(connection)
+      await connection.executeQuery(CompiledQuery.raw('commit'))
+      return result
+    } catch (error) {
+      // SQLite may have rolled back by itself (disk full): the first error is the one to tell.
+      await connection.executeQuery(CompiledQuery.raw('rollback')).catch(() => {})
+      throw error
+    }
+  }))
+}
+
+async function retryWhileBusy<T> (timeout: number, attempt: () => Promise<T>): Promise<T> {
+  const deadline = performance.now() + timeout
+  for (;;) {
+    try {
+      return await attempt()
+    } catch (error) {
+      if (!isBusy(error) || performance.now() >= deadline) throw error
+    }
+    await sleep(1 + Math.random() * 10)
+  }
+}
+
+function isBusy (error: unknown): boolean {
+  const code = (error as { code?: unknown } | null)?.code
+  return typeof code === 'string' && /^SQLITE_(BUSY|LOCKED)/.test(code)
+}

@@ -1,0 +1,166 @@
+// The tables as Kysely knows them, and how a row becomes a key. Columns are described in migrations/.
+import type { ColumnType, Generated, Insertable, Selectable } from 'kysely'
+import type { Access, Environment, StoredKey } from '../../keys/api-key.js'
+import { endOf } from '../../keys/api-key.js'
+import type { Metadata } from '../../register.js'
+
+export interface Tables {
+  accounts: { number: Generated<number>, id: string, next_sequence: number }
+  api_keys: ApiKeysTable
+  api_key_versions: {
+    number: Generated<number>
+    key_number: number
+    label: string
+    environment: Environment
+    scopes: string | null
+  }
+  usage_routes: { number: Generated<number>, method: string, route: string }
+  usage_batches: { number: Generated<number>, id: string, recorded_at: number }
+  usage_events: {
+    hour: number
+    account_number: number
+    offset: number
+    sequence: number
+    version_number: number
+    route_number: number
+    status: number
+    duration_us: number
+    failure_code: string | null
+    request_id: string | null
+  }
+  usage_hours: UsageTotals & { hour: number }
+  usage_days: UsageTotals & { day: number }
+  migrations: { step: number, name: string, breaking: number, applied_at: number }
+}
+
+interface UsageTotals { account_number: number, key_number: number, requests: number, failures: number }
+
+interface ApiKeysTable {
+  number: Generated<number>
+  public_id: string
+  account_number: ColumnType<number, number, never>
+  sequence: number
+  key_hash: string
+  pepper_id: string | null
+  version_number: number
+  label: string
+  environment: Environment
+  access: Access
+  scopes: string | null
+  allowed_origins: string
+  allowed_ips: string
+  default_slot: Environment | null
+  prefix: string
+  first8: string
+  last4: string
+  created_by: string | null
+  disabled_by: 'account' | 'host' | null
+  metadata: string | null
+  created_at: number
+  last_used_at: number | null
+  expires_at: number | null
+  retires_at: number | null
+  revoked_at: number | null
+  revoked_reason: string | null
+  rotated_from: string | null
+  ends_at: number
+}
+
+export const TABLE_NAMES: ReadonlySet<string> = new Set<keyof Tables>([
+  'accounts', 'api_keys', 'api_key_versions', 'usage_routes', 'usage_batches', 'usage_events', 'usage_hours', 'usage_days',
+  'migrations'
+])
+
+/** What `ends_at` holds while a key has no end. */
+const NEVER = Number.MAX_SAFE_INTEGER
+
+/** Columns of a key, one by one: a prepared `select *` breaks when a later version adds a column. */
+export const KEY_COLUMNS = [
+  'api_keys.number', 'api_keys.public_id', 'api_keys.account_number', 'api_keys.sequence', 'api_keys.key_hash',
+  'api_keys.pepper_id', 'api_keys.version_number', 'api_keys.label', 'api_keys.environment', 'api_keys.access',
+  'api_keys.scopes', 'api_keys.allowed_origins', 'api_keys.allowed_ips', 'api_keys.default_slot', 'api_keys.prefix',
+  'api_keys.first8', 'api_keys.last4', 'api_keys.created_by', 'api_keys.disabled_by', 'api_keys.metadata',
+  'api_keys.created_at', 'api_keys.last_used_at', 'api_keys.expires_at', 'api_keys.retires_at', 'api_keys.revoked_at',
+  'api_keys.revoked_reason', 'api_keys.rotated_from', 'accounts.id as account_id'
+] as const
+
+export type KeyRow = Omit<Selectable<ApiKeysTable>, 'ends_at'> & { account_id: string }
+
+export function toStoredKey (row: KeyRow): StoredKey {
+  return {
+    publicId: row.public_id,
+    accountId: row.account_id,
+    sequence: row.sequence,
+    ref: { account: row.account_number, key: row.number, version: row.version_number },
+    label: row.label,
+    environment: row.environment,
+    access: row.access,
+    scopes: parseScopes(row.scopes),
+    allowedOrigins: JSON.parse(row.allowed_origins) as string[],
+    allowedIps: JSON.parse(row.allowed_ips) as string[],
+    isDefault: row.default_slot !== null,
+    prefix: row.prefix,
+    first8: row.first8,
+    last4: row.last4,
+    hash: row.key_hash,
+    pepperId: row.pepper_id,
+    createdBy: row.created_by,
+    disabledBy: row.disabled_by,
+    metadata: row.metadata === null ? null : JSON.parse(row.metadata) as Metadata,
+    createdAt: row.created_at,
+    lastUsedAt: row.last_used_at,
+    expiresAt: row.expires_at,
+    retiresAt: row.retires_at,
+    revokedAt: row.revoked_at,
+    revokedReason: row.revoked_reason,
+    rotatedFrom: row.rotated_from
+  }
+}
+
+/** The row of a key that is new: `sequence` and the numbers are given by the transaction that stores it. */
+export function toKeyRow (
+  key: Omit<StoredKey, 'ref'>, numbers: { account: number, version: number }
+): Insertable<ApiKeysTable> {
+  return {
+    public_id: key.publicId,
+    account_number: numbers.account,
+    sequence: key.sequence,
+    key_hash: key.hash,
+    pepper_id: key.pepperId,
+    version_number: numbers.version,
+    label: key.label,
+    environment: key.environment,
+    access: key.access,
+    scopes: formatScopes(key.scopes),
+    allowed_origins: JSON.stringify(key.allowedOrigins),
+    allowed_ips: JSON.stringify(key.allowedIps),
+    default_slot: key.isDefault ? key.environment : null,
+    prefix: key.prefix,
+    first8: key.first8,
+    last4: key.last4,
+    created_by: key.createdBy,
+    disabled_by: key.disabledBy,
+    metadata: key.metadata === null ? null : JSON.stringify(key.metadata),
+    created_at: key.createdAt,
+    last_used_at: key.lastUsedAt,
+    expires_at: key.expiresAt,
+    retires_at: key.retiresAt,
+    revoked_at: key.revokedAt,
+    revoked_reason: key.revokedReason,
+    rotated_from: key.rotatedFrom,
+    ends_at: endsAt(key)
+  }
+}
+
+/** The column `ends_at` of a key. */
+export function endsAt (key: Pick<StoredKey, 'revokedAt' | 'retiresAt' | 'expiresAt'>): number {
+  return endOf(key) ?? NEVER
+}
+
+export function parseScopes (scopes: string | null): string[] | null {
+  return scopes === null ? null : JSON.parse(scopes) as string[]
+}
+
+export function formatScopes (scopes: readonly string[] | null): string | null {
+  return scopes === null ? null : JSON.stringify(scopes)
+}

@@ -1,0 +1,230 @@
+// The statements about usage. Layout: events clustered by hour, totals by hour and by day (docs/performance.md says why).
+import { sql, type Kysely, type RawBuilder } from 'kysely'
+import { DAY, HOUR } from '../../time.js'
+import { slotNumber, SLOT_MS } from '../slots.js'
+import type { RecordedEvent, UsageBatch, UsageEvent, UsageQuery, UsageRows } from '../storage.js'
+import { KEY_COLUMNS, parseScopes, toStoredKey, type Tables } from './tables.js'
+
+type Db = Kysely<Tables>
+
+/** Batches hold fewer events than this, so that batch number × this + place is unique. */
+const BATCH_SPACE = 1024
+/** ms that a batch's id is remembered; no flush is retried for longer. */
+export const BATCH_MEMORY = DAY
+
+export async function recordUsage (db: Db, batch: UsageBatch): Promise<void> {
+  const { numInsertedOrUpdatedRows, insertId } = await db.insertInto('usage_batches')
+    .values({ id: batch.id, recorded_at: batch.sealedAt }).onConflict((conflict) => conflict.doNothing())
+    .executeTakeFirstOrThrow()
+  if (numInsertedOrUpdatedRows === 0n) return
+  await db.deleteFrom('usage_batches').where('recorded_at', '<', batch.sealedAt - BATCH_MEMORY).execute()
+
+  const routes = await routeNumbers(db, batch.events)
+  const first = Number(insertId) * BATCH_SPACE
+  await db.insertInto('usage_events').values(batch.events.map((event, place) => ({
+    hour: slotNumber(event.time, 'hour'),
+    account_number: event.key.account,
+    offset: event.time % HOUR,
+    sequence: first + place,
+    version_number: event.key.version,
+    route_number: routes.get(routeName(event))!,
+    status: event.status,
+    duration_us: Math.round(event.durationMs * 1000),
+    failure_code: event.failureCode,
+    request_id: event.requestId
+  }))).execute()
+
+  const hours = totals(batch.events, 'hour').map(({ slot, ...total }) => ({ hour: slot, ...total }))
+  await db.insertInto('usage_hours').values(hours)
+    .onConflict((conflict) => conflict.columns(['hour', 'account_number', 'key_number']).doUpdateSet(added('usage_hours')))
+    .execute()
+  const days = totals(batch.events, 'day').map(({ slot, ...total }) => ({ day: slot, ...total }))
+  await db.insertInto('usage_days').values(days)
+    .onConflict((conflict) => conflict.columns(['day', 'account_number', 'key_number']).doUpdateSet(added('usage_days')))
+    .execute()
+  await touchKeys(db, batch.events)
+}
+
+function added (table: 'usage_hours' | 'usage_days'): { requests: RawBuilder<number>, failures: RawBuilder<number> } {
+  const sum = (column: string): RawBuilder<number> =>
+    sql<number>`${sql.ref(`${table}.${column}`)} + ${sql.ref(`excluded.${column}`)}`
+  return { requests: sum('requests'), failures: sum('failures') }
+}
+
+interface Total { slot: number, account_number: number, key_number: number, requests: number, failures: number }
+
+function totals (events: readonly UsageEvent[], unit: 'hour' | 'day'): Total[] {
+  const bySlotAndKey = new Map<string, Total>()
+  for (const { key, time, status } of events) {
+    const slot = slotNumber(time, unit)
+    const id = `${slot}/${key.key}`
+    let total = bySlotAndKey.get(id)
+    if (total === undefined) {
+      total = { slot, account_number: key.account, key_number: key.key, requests: 0, failures: 0 }
+      bySlotAndKey.set(id, total)
+    }
+    total.requests++
+    if (status >= 400) total.failures++
+  }
+  return [...bySlotAndKey.values()]
+}
+
+function routeName ({ method, route }: { method: string, route: string }): string {
+  return `${method} ${route}`
+}
+
+async function routeNumbers (db: Db, events: readonly UsageEvent[]): Promise<Map<string, number>> {
+  const routes = new Map(events.map(({ method, route }) => [routeName({ method, route }), { method, route }]))
+  await db.insertInto('usage_routes').values([...routes.values()]).onConflict((conflict) => conflict.doNothing()).execute()
+  const rows = await db.selectFrom('usage_routes').select(['number', 'method', 'route'])
+    .where('route', 'in', [...new Set([...routes.values()].map(({ route }) => route))]).execute()
+  return new Map(rows.map((row) => [routeName(row), row.number]))
+}
+
+/** Moves `last_used_at` of every key in the batch forward, never back, in one statement. */
+async function touchKeys (db: Db, events: readonly UsageEvent[]): Promise<void> {
+  const last = new Map<number, number>()
+  for (const { key, time } of events) last.set(key.key, Math.max(time, last.get(key.key) ?? 0))
+  await db.updateTable('api_keys')
+    .from(sql<{ number: number, time: number }>`(select json_extract(value, '$[0]') as number, json_extract(value, '$[1]') as time
+      from json_each(${JSON.stringify([...last])}))`.as('used'))
+    .set((eb) => ({ last_used_at: eb.ref('used.time') }))
+    .whereRef('api_keys.number', '=', 'used.number')
+    .where((eb) => eb.or([eb('api_keys.last_used_at', 'is', null), eb('api_keys.last_used_at', '<', eb.ref('used.time'))]))
+    .execute()
+}
+
+export async function readUsage (db: Db, query: UsageQuery): Promise<UsageRows> {
+  const account = await db.selectFrom('accounts').select('number').where('id', '=', query.accountId).executeTakeFirst()
+  if (account === undefined) return { timeline: [], perKey: [], recentRequests: [], recentFailures: [] }
+  return {
+    timeline: await readTimeline(db, account.number, query),
+    perKey: await readPerKey(db, account.number, query),
+    recentRequests: await readRecent(db, account.number, query, false),
+    recentFailures: await readRecent(db, account.number, query, true)
+  }
+}
+
+/** One row per key and slot of the account: from the totals, or for minutes from the events themselves. */
+function countsOf (db: Db, account: number, { unit, start, end }: UsageQuery): RawBuilder<unknown> {
+  if (unit === 'minute') {
+    const from = slotNumber(start, 'hour')
+    const minute = sql`${sql.ref('usage_events.hour')} * 60 + ${sql.ref('usage_events.offset')} / 60000`
+    return sql`(select ${minute} as slot, ${sql.ref('api_key_versions.key_number')} as key_number,
+        count(*) as requests, sum(${sql.ref('usage_events.status')} >= 400) as failures
+      from ${sql.table('usage_events')}
+      join ${sql.table('api_key_versions')} on ${sql.ref('api_key_versions.number')} = ${sql.ref('usage_events.version_number')}
+      where ${sql.ref('usage_events.hour')} between ${from} and ${slotNumber(end - 1, 'hour')}
+        and ${sql.ref('usage_events.account_number')} = ${account}
+        and ${minute} >= ${slotNumber(start, 'minute')} and ${minute} < ${slotNumber(end, 'minute')}
+      group by 1, 2)`
+  }
+  const table = unit === 'hour' ? 'usage_hours' : 'usage_days'
+  const slot = sql.ref(`${table}.${unit}`)
+  // The slots one by one: the key of the table begins with the slot, so each is one seek.
+  return sql`(with recursive slots (slot) as (
+        select ${slotNumber(start, unit)} union all select slot + 1 from slots where slot + 1 < ${slotNumber(end, unit)})
+      select slots.slot, ${sql.ref(`${table}.key_number`)} as key_number, ${sql.ref(`${table}.requests`)} as requests,
+        ${sql.ref(`${table}.failures`)} as failures
+      from slots cross join ${sql.table(table)} on ${slot} = slots.slot and ${sql.ref(`${table}.account_number`)} = ${account})`
+}
+
+async function readTimeline (db: Db, account: number, query: UsageQuery): Promise<UsageRows['timeline']> {
+  const { rows } = await sql<{ slot: number, requests: number, failures: number }>`
+    select slot, sum(requests) as requests, sum(failures) as failures
+    from ${countsOf(db, account, query)} as counts group by slot order by slot`.execute(db)
+  return rows.map(({ slot, requests, failures }) => ({ start: slot * SLOT_MS[query.unit], requests, failures }))
+}
+
+async function readPerKey (db: Db, account: number, query: UsageQuery): Promise<UsageRows['perKey']> {
+  const { rows: counts } = await sql<{ key_number: number, requests: number, failures: number }>`
+    select key_number, sum(requests) as requests, sum(failures) as failures
+    from ${countsOf(db, account, query)} as counts
+    group by key_number order by requests desc, key_number desc limit ${query.perKeyLimit}`.execute(db)
+  if (counts.length === 0) return []
+  const keys = await db.selectFrom('api_keys').innerJoin('accounts', 'accounts.number', 'api_keys.account_number')
+    .select(KEY_COLUMNS).where('api_keys.number', 'in', counts.map((count) => count.key_number)).execute()
+  const byNumber = new Map(keys.map((row) => [row.number, toStoredKey(row)]))
+  return counts.flatMap(({ key_number: number, requests, failures }) => {
+    const key = byNumber.get(number)
+    return key === undefined ? [] : [{ key, requests, failures }]
+  })
+}
+
+/**
+ * The newest events of the account in the window. One seek an hour, newest hour first, until there are enough: that
+ * depends on `hours` being the outer loop (cross join keeps it there) and on the keys' descending order.
+ */
+async function readRecent (
+  db: Db, account: number, { start, end, recentLimit }: UsageQuery, failuresOnly: boolean
+): Promise<RecordedEvent[]> {
+  const event = (name: string): RawBuilder<unknown> => sql.ref(`usage_events.${name}`)
+  const { rows } = await sql<RecentRow>`with recursive hours (hour) as (
+      select ${slotNumber(end - 1, 'hour')} union all select hour - 1 from hours where hour > ${slotNumber(start, 'hour')}),
+    newest as (
+      select ${event('hour')} as hour, ${event('offset')} as offset, ${event('version_number')} as version_number,
+        ${event('route_number')} as route_number, ${event('status')} as status, ${event('duration_us')} as duration_us,
+        ${event('failure_code')} as failure_code, ${event('request_id')} as request_id
+      from hours cross join ${sql.table('usage_events')}
+        on ${event('hour')} = hours.hour and ${event('account_number')} = ${account}
+          ${failuresOnly ? sql`and ${event('status')} >= 400` : sql``}
+          and ${event('hour')} * ${HOUR} + ${event('offset')} >= ${start}
+          and ${event('hour')} * ${HOUR} + ${event('offset')} < ${end}
+      limit ${recentLimit})
+    select newest.hour, newest.offset, newest.status, newest.duration_us, newest.failure_code, newest.request_id,
+      ${sql.ref('usage_routes.method')} as method, ${sql.ref('usage_routes.route')} as route,
+      ${sql.ref('api_keys.public_id')} as public_id, ${sql.ref('api_key_versions.label')} as label,
+      ${sql.ref('api_key_versions.environment')} as environment, ${sql.ref('api_key_versions.scopes')} as scopes
+    from newest
+    cross join ${sql.table('usage_routes')} on ${sql.ref('usage_routes.number')} = newest.route_number
+    cross join ${sql.table('api_key_versions')} on ${sql.ref('api_key_versions.number')} = newest.version_number
+    cross join ${sql.table('api_keys')} on ${sql.ref('api_keys.number')} = ${sql.ref('api_key_versions.key_number')}`.execute(db)
+  return rows.map((row) => ({
+    publicId: row.public_id,
+    label: row.label,
+    environment: row.environment,
+    scopes: parseScopes(row.scopes),
+    time: row.hour * HOUR + row.offset,
+    method: row.method,
+    route: row.route,
+    status: row.status,
+    durationMs: row.duration_us / 1000,
+    failureCode: row.failure_code,
+    requestId: row.request_id
+  }))
+}
+
+interface RecentRow {
+  hour: number
+  offset: number
+  status: number
+  duration_us: number
+  failure_code: string | null
+  request_id: string | null
+  method: string
+  route: string
+  public_id: string
+  label: string
+  environment: 'live' | 'test'
+  scopes: string | null
+}
+
+/** Removes at most `limit` rows of the oldest hours, and the totals of hours and days that are over. */
+export async function pruneUsage (db: Db, before: number, limit: number): Promise<number> {
+  const hour = slotNumber(before, 'hour')
+  const event = (name: string): RawBuilder<unknown> => sql.ref(`usage_events.${name}`)
+  const key = sql`(${event('hour')}, ${event('account_number')}, ${event('offset')}, ${event('sequence')})`
+  const events = await sql`delete from ${sql.table('usage_events')} where ${key} in (
+    select ${sql.join([event('hour'), event('account_number'), event('offset'), event('sequence')])}
+    from ${sql.table('usage_events')} where ${event('hour')} < ${hour} limit ${limit})`.execute(db)
+  let removed = Number(events.numAffectedRows)
+  for (const [table, slot, end] of [['usage_hours', 'hour', hour], ['usage_days', 'day', slotNumber(before, 'day')]] as const) {
+    if (removed >= limit) break
+    const column = (name: string): RawBuilder<unknown> => sql.ref(`${table}.${name}`)
+    const columns = sql.join([column(slot), column('account_number'), column('key_number')])
+    const totals = await sql`delete from ${sql.table(table)} where (${columns}) in (
+      select ${columns} from ${sql.table(table)} where ${column(slot)} < ${end} limit ${limit - removed})`.execute(db)
+    removed += Number(totals.numAffectedRows)
+  }
+  return removed
+}

@@ -1,0 +1,150 @@
+// The storage port: what the library asks of a storage, and what each answer must guarantee.
+//
+// Terminology: an *intention* is one method that changes something. Each is atomic: all of it is durable when its promise
+// resolves, none of it happened when it rejects. Account ids compare as bytes. Times are ms since the epoch and always
+// come from the caller. A storage that cannot do what is asked rejects; it never answers "not found" instead.
+// `storageContract` (fastify-self-serve-keys/testing) is the executable form of this page.
+import type { Environment, KeyRef, KeyStatus, NewKey, StoredKey } from '../keys/api-key.js'
+import type { SlotUnit } from './slots.js'
+
+/** What a storage may use, given once. */
+export interface StorageContext {
+  readonly log: { warn (details: object, message: string): void }
+  /** ms that a lock may be waited for before the intention rejects. */
+  readonly timeout: number
+}
+
+export interface Storage {
+  /** Called once, before anything else. Rejects if the schema is missing or cannot be used. */
+  open (context: StorageContext): Promise<void>
+  /** Called once, last. Closes what the storage opened, never what the host handed in. */
+  close (): Promise<void>
+
+  /**
+   * On every request to a protected route. The key stored under one of these digests, in one round trip, from the
+   * primary: a revocation that was answered before this call began must be seen. Revoked and expired keys are found too.
+   */
+  findKeyByHash (digests: ReadonlyArray<{ hash: string, pepperId: string | null }>): StoredKey | null | Promise<StoredKey | null>
+  /** The key of any account, for the host. */
+  findKey (publicId: string): Promise<StoredKey | null>
+  /** The key if it belongs to the account. */
+  getKey (accountId: string, publicId: string): Promise<StoredKey | null>
+  listKeys (query: ListKeysQuery): Promise<KeyPage>
+  /** `active`: keys neither revoked nor expired at `now`. */
+  countKeys (accountId: string, now: number): Promise<{ total: number, active: number }>
+
+  /**
+   * Stores a key. With `key.isDefault` it replaces the holder of the account's default slot for that environment.
+   * The account's lock is held from reading the slot and the count to the commit; `decideIssue` (./decide.js) decides.
+   */
+  issueKey (input: IssueKeyInput): Promise<IssueKeyResult>
+  /**
+   * Ends a key of the account for good, `null` if it has no such key. A key that is revoked already stays as it is:
+   * same `revokedAt`, `changed: false`. Clears the default slot if the key held it.
+   */
+  revokeKey (input: RevokeKeyInput): Promise<RevokeKeyResult | null>
+  /** Replaces hashes, each only if the key still has the old one. Changes nothing else. Runs beside requests. */
+  rehashKeys (moves: readonly RehashMove[]): Promise<void>
+  /** Removes at most `limit` keys that ended before `endedBefore`; answers how many. */
+  pruneKeys (endedBefore: number, limit: number): Promise<number>
+
+  /**
+   * Adds events, hour totals, day totals and `lastUsedAt` in one transaction. A batch whose id was recorded before
+   * changes nothing, so that a retry after a lost answer never counts twice. Events of pruned keys are dropped.
+   */
+  recordUsage (batch: UsageBatch): Promise<void>
+  readUsage (query: UsageQuery): Promise<UsageRows>
+  /** Removes at most `limit` usage rows from before `before` (a whole UTC hour); answers how many. */
+  pruneUsage (before: number, limit: number): Promise<number>
+}
+
+/** Where a list goes on: after this key, or at the newest key that has ended. */
+export type ListStart = { readonly publicId: string } | 'start'
+
+export interface ListKeysQuery {
+  readonly accountId: string
+  readonly now: number
+  readonly environment?: Environment | undefined
+  readonly status?: KeyStatus | undefined
+  /** Absent: the first page. */
+  readonly before?: ListStart | undefined
+  /** How many keys a page is filled up to. */
+  readonly limit: number
+}
+
+/**
+ * Newest first by sequence. The first page holds every key that is neither revoked nor expired, however many, filled
+ * up to `limit` with the newest of the rest; later pages hold ended keys older than `before`. `null`: `before` names no
+ * key of the account. `before` is where the next page goes on, `null` when there is none.
+ */
+export type KeyPage = { readonly keys: readonly StoredKey[], readonly before: string | null } | null
+
+export interface IssueKeyInput {
+  readonly key: NewKey
+  readonly maxKeys: number
+  readonly now: number
+}
+export type IssueKeyResult =
+  | { readonly outcome: 'issued', readonly key: StoredKey, readonly replaced: null }
+  | { readonly outcome: 'rotated', readonly key: StoredKey, readonly replaced: StoredKey }
+  | { readonly outcome: 'limit' | 'disabled_by_host' }
+
+export interface RevokeKeyInput {
+  readonly accountId: string
+  readonly publicId: string
+  readonly reason: string
+  readonly now: number
+}
+export interface RevokeKeyResult { readonly key: StoredKey, readonly changed: boolean }
+
+export interface RehashMove {
+  readonly publicId: string
+  readonly fromHash: string
+  readonly hash: string
+  readonly pepperId: string | null
+}
+
+export interface UsageEvent {
+  readonly key: KeyRef
+  readonly time: number
+  readonly method: string
+  /** The route's pattern, never a URL. */
+  readonly route: string
+  readonly status: number
+  readonly durationMs: number
+  /** `null` unless the request failed. */
+  readonly failureCode: string | null
+  /** `null` unless the request failed. */
+  readonly requestId: string | null
+}
+/** `id`: a ULID, never used for other events, remembered for a day. `sealedAt`: when it was closed. 1 to 1 000 events. */
+export interface UsageBatch { readonly id: string, readonly sealedAt: number, readonly events: readonly UsageEvent[] }
+
+export interface UsageQuery {
+  readonly accountId: string
+  /** Start of the first slot, a whole `unit` (UTC). */
+  readonly start: number
+  /** End of the last slot, exclusive. */
+  readonly end: number
+  readonly unit: SlotUnit
+  /** How many keys and events at most. */
+  readonly perKeyLimit: number
+  readonly recentLimit: number
+}
+export interface UsageCount { readonly requests: number, readonly failures: number }
+/** An event with the key's label, environment and scopes as they were then. */
+export interface RecordedEvent extends Omit<UsageEvent, 'key'> {
+  readonly publicId: string
+  readonly label: string
+  readonly environment: Environment
+  readonly scopes: readonly string[] | null
+}
+export interface UsageRows {
+  /** Slots with at least one event, in order of time. */
+  readonly timeline: ReadonlyArray<UsageCount & { readonly start: number }>
+  /** Most requests first, the newer key first among equals. */
+  readonly perKey: ReadonlyArray<UsageCount & { readonly key: StoredKey }>
+  /** Newest first. */
+  readonly recentRequests: readonly RecordedEvent[]
+  readonly recentFailures: readonly RecordedEvent[]
+}

@@ -1,0 +1,65 @@
+// Clock, durations and time limits: everything here is in milliseconds.
+
+export const SECOND = 1000
+export const MINUTE = 60 * SECOND
+export const HOUR = 60 * MINUTE
+export const DAY = 24 * HOUR
+
+/** Where the library reads time from; tests hand in their own. */
+export interface Clock {
+  /** Wall clock, ms since the epoch. May step back. */
+  now (): number
+  /** Milliseconds that only ever grow, from any origin. */
+  monotonic (): number
+}
+
+export const systemClock: Clock = {
+  now: () => Date.now(),
+  monotonic: () => performance.now()
+}
+
+/** A positive integer of ms, or text such as `'90 days'`, `'1 minute'`, `'30s'`. */
+export type Duration = number | string
+
+const UNITS: Readonly<Record<string, number>> = {
+  ms: 1, s: SECOND, m: MINUTE, h: HOUR, d: DAY, w: 7 * DAY,
+  millisecond: 1, second: SECOND, minute: MINUTE, hour: HOUR, day: DAY, week: 7 * DAY, year: 365 * DAY
+}
+
+/** Milliseconds of a duration, or null if it is not one. */
+export function parseDuration (value: unknown): number | null {
+  if (typeof value === 'number') return Number.isSafeInteger(value) && value > 0 ? value : null
+  if (typeof value !== 'string') return null
+  const match = /^(\d{1,9}) ?([a-z]+)$/.exec(value)
+  if (match === null) return null
+  const name = match[2]!
+  const unit = UNITS[name] ?? (name.length > 4 && name.endsWith('s') ? UNITS[name.slice(0, -1)] : undefined)
+  const ms = unit === undefined ? 0 : Number(match[1]) * unit
+  return ms > 0 ? ms : null
+}
+
+export function toIso (ms: number): string {
+  return new Date(ms).toISOString()
+}
+
+export function toIsoOrNull (ms: number | null): string | null {
+  return ms === null ? null : toIso(ms)
+}
+
+/**
+ * What `work` gives, or a rejection with `late()` when it takes longer than `ms`.
+ * A value that is no promise is handed back at once. The timer never keeps the process alive.
+ */
+export async function within<T> (ms: number, work: T | Promise<T>, late: () => Error): Promise<T> {
+  if (!(work instanceof Promise)) return work
+  let timer: NodeJS.Timeout | undefined
+  const limit = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(late()), ms)
+    timer.unref()
+  })
+  try {
+    return await Promise.race([work, limit])
+  } finally {
+    clearTimeout(timer)
+  }
+}
