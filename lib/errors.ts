@@ -38,6 +38,8 @@ export interface ErrorDetailsByCode {
   RATE_LIMITED: { name: string, retryAfter: number }
   /** `field`: the body member, query parameter or header that is wrong. */
   INVALID_REQUEST: { field: string }
+  /** `presented`: was there a bearer token, which named nobody? */
+  SESSION_REQUIRED: { presented: boolean }
   API_KEY_NOT_ACTIVE: { status: string }
   KEY_LIMIT_REACHED: { maxKeys: number }
   /** `part`: what failed or did not answer in time. `retryAfter` in seconds. */

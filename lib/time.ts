@@ -22,8 +22,19 @@ export const systemClock: Clock = {
 export type Duration = number | string
 
 const UNITS: Readonly<Record<string, number>> = {
-  ms: 1, s: SECOND, m: MINUTE, h: HOUR, d: DAY, w: 7 * DAY,
-  millisecond: 1, second: SECOND, minute: MINUTE, hour: HOUR, day: DAY, week: 7 * DAY, year: 365 * DAY
+  ms: 1,
+  s: SECOND,
+  m: MINUTE,
+  h: HOUR,
+  d: DAY,
+  w: 7 * DAY,
+  millisecond: 1,
+  second: SECOND,
+  minute: MINUTE,
+  hour: HOUR,
+  day: DAY,
+  week: 7 * DAY,
+  year: 365 * DAY
 }
 
 /** Milliseconds of a duration, or null if it is not one. */
@@ -46,16 +57,17 @@ export function toIsoOrNull (ms: number | null): string | null {
   return ms === null ? null : toIso(ms)
 }
 
+export function isPromise (value: unknown): value is Promise<unknown> {
+  return typeof (value as { then?: unknown } | null | undefined)?.then === 'function'
+}
+
 /**
- * What `work` gives, or a rejection with `late()` when it takes longer than `ms`.
- * A value that is no promise is handed back at once. The timer never keeps the process alive.
+ * What `work` gives, or a rejection with `late()` when it takes longer than `ms`. The timer never keeps the process alive.
  */
-export async function within<T> (ms: number, work: T | Promise<T>, late: () => Error): Promise<T> {
-  if (!(work instanceof Promise)) return work
+export async function within<T> (ms: number, work: PromiseLike<T>, late: () => Error): Promise<T> {
   let timer: NodeJS.Timeout | undefined
   const limit = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(late()), ms)
-    timer.unref()
+    timer = setTimeout(() => { reject(late()) }, ms).unref()
   })
   try {
     return await Promise.race([work, limit])

@@ -1,6 +1,6 @@
 // Memory storage: the reference for the storage port, for tests and trials. Everything is gone when the process ends.
 import type { StoredKey } from '../keys/api-key.js'
-import { statusOf } from '../keys/api-key.js'
+import { endOf, statusOf } from '../keys/api-key.js'
 import { assemblePage, decideIssue, decideRevoke, firstState, hasEnded } from './decide.js'
 import { slotStart } from './slots.js'
 import type { RecordedEvent, Storage, UsageEvent, UsageQuery, UsageRows } from './storage.js'
@@ -83,6 +83,7 @@ export function memoryStorage (): Storage {
     },
 
     async issueKey ({ key, maxKeys, now }) {
+      if (keys.has(key.publicId) || publicIdByHash.has(key.hash)) throw new Error('The public id or the hash is taken.')
       const all = keysOf(key.accountId)
       const holder = key.isDefault
         ? all.find((other) => other.isDefault && other.environment === key.environment) ?? null
@@ -120,7 +121,7 @@ export function memoryStorage (): Storage {
     },
 
     async pruneKeys (endedBefore, limit) {
-      const old = [...keys.values()].filter((key) => hasEnded(key, endedBefore - 1)).slice(0, limit)
+      const old = [...keys.values()].filter((key) => (endOf(key) ?? Infinity) < endedBefore).slice(0, limit)
       for (const key of old) {
         keys.delete(key.publicId)
         publicIdByHash.delete(key.hash)

@@ -5,7 +5,11 @@
 // come from the caller. A storage that cannot do what is asked rejects; it never answers "not found" instead.
 // `storageContract` (fastify-self-serve-keys/testing) is the executable form of this page.
 import type { Environment, KeyRef, KeyStatus, NewKey, StoredKey } from '../keys/api-key.js'
+import { DAY } from '../time.js'
 import type { SlotUnit } from './slots.js'
+
+/** ms that a storage remembers the id of a recorded batch, at least. No flush is retried for longer. */
+export const BATCH_MEMORY = DAY
 
 /** What a storage may use, given once. */
 export interface StorageContext {
@@ -87,7 +91,8 @@ export interface IssueKeyInput {
 export type IssueKeyResult =
   | { readonly outcome: 'issued', readonly key: StoredKey, readonly replaced: null }
   | { readonly outcome: 'rotated', readonly key: StoredKey, readonly replaced: StoredKey }
-  | { readonly outcome: 'limit' | 'disabled_by_host' }
+  | { readonly outcome: 'limit' }
+  | { readonly outcome: 'disabled_by_host' }
 
 export interface RevokeKeyInput {
   readonly accountId: string

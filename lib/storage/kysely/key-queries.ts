@@ -48,7 +48,10 @@ export async function listKeys (db: Db, query: ListKeysQuery): Promise<KeyPage> 
   const current = before !== undefined
     ? []
     : await matching.where('api_keys.ends_at', '>', now).where('api_keys.revoked_at', 'is', null).execute()
-  return assemblePage(query, current.map(toStoredKey), (await ended.execute()).map(toStoredKey))
+  // A key that ends between the two statements is in both answers: it is shown once, as it was.
+  const shown = new Set(current.map(({ number }) => number))
+  const rest = (await ended.execute()).filter(({ number }) => !shown.has(number))
+  return assemblePage(query, current.map(toStoredKey), rest.map(toStoredKey))
 }
 
 /** `statusOf` of keys/api-key.ts, in SQL; the storage contract holds the two together. */

@@ -1,6 +1,7 @@
 // The storage port on SQL through Kysely: opens or borrows a database and runs the statements in their transactions.
 import { Kysely, type CompiledQuery, type Dialect } from 'kysely'
 import { makeError } from '../../errors.js'
+import type { StoredKey } from '../../keys/api-key.js'
 import type { Storage } from '../storage.js'
 import * as keys from './key-queries.js'
 import { applySteps, checkSchema, migrationSteps } from './migrate.js'
@@ -26,7 +27,7 @@ export type KyselyStorageOptions =
   /** Opened and closed by us, its pool included. */
   | CommonOptions & { dialect: Dialect, type: 'sqlite' }
   /** The host's instance, never closed by us. Its plugins are not used. */
-  | CommonOptions & { db: Kysely<any>, type: 'sqlite' } // eslint-disable-line @typescript-eslint/no-explicit-any -- a host's tables are its own
+  | CommonOptions & { db: Kysely<any>, type: 'sqlite' }
 
 interface Connections {
   /** For changes. */
@@ -77,8 +78,13 @@ export function kyselyStorage (options: KyselyStorageOptions = { file: './self-s
 
     findKeyByHash (digests) {
       const query = keys.keyByHash(reader(), digests.map(({ hash }) => hash)).compile()
+      const keyAmong = (rows: KeyRow[]): StoredKey | null => {
+        const row = rows.find(({ key_hash: hash, pepper_id: pepperId }) =>
+          digests.some((digest) => digest.hash === hash && digest.pepperId === pepperId))
+        return row === undefined ? null : toStoredKey(row)
+      }
       const rows = connections().find(query)
-      return rows instanceof Promise ? rows.then(firstKey) : firstKey(rows)
+      return rows instanceof Promise ? rows.then(keyAmong) : keyAmong(rows)
     },
     findKey: async (publicId) => await keys.findKey(reader(), publicId),
     getKey: async (accountId, publicId) => await keys.getKey(reader(), accountId, publicId),
@@ -93,10 +99,6 @@ export function kyselyStorage (options: KyselyStorageOptions = { file: './self-s
     readUsage: async (query) => await usage.readUsage(reader(), query),
     pruneUsage: async (before, limit) => await write(async (db) => await usage.pruneUsage(db, before, limit))
   }
-}
-
-function firstKey (rows: KeyRow[]): ReturnType<typeof toStoredKey> | null {
-  return rows[0] === undefined ? null : toStoredKey(rows[0])
 }
 
 async function connect (options: KyselyStorageOptions, prefix: string, timeout: number): Promise<Connections> {
@@ -125,13 +127,15 @@ function checkOptions (options: KyselyStorageOptions): string {
     throw makeError('INVALID_OPTION', { message: `kyselyStorage: "${option}" ${rule}.`, details: { option } })
   }
   const given = options as unknown as Record<string, unknown>
-  const sources = ['file', 'dialect', 'db'].filter((name) => given[name] !== undefined)
-  if (sources.length !== 1) refuse(sources[0] ?? 'file', 'must be given alone: one of file, dialect and db')
+  const [source = 'file', ...others] = ['file', 'dialect', 'db'].filter((name) => name in given)
+  if (!(source in given) || others.length > 0) refuse(source, 'must be given alone: one of file, dialect and db')
   for (const name of Object.keys(given)) {
     if (!['file', 'dialect', 'db', 'type', 'tablePrefix', 'migrate'].includes(name)) refuse(name, 'is not an option')
   }
-  if ('file' in given ? typeof given.file !== 'string' || given.file === '' : false) refuse('file', 'must be a path')
-  if ('file' in given ? given.type !== undefined : given.type !== 'sqlite') {
+  const value = given[source]
+  if (source === 'file' && (typeof value !== 'string' || value === '')) refuse('file', 'must be a path')
+  if (source !== 'file' && (typeof value !== 'object' || value === null)) refuse(source, 'must be one of Kysely\'s')
+  if (source === 'file' ? given.type !== undefined : given.type !== 'sqlite') {
     refuse('type', 'must be \'sqlite\' beside dialect or db, and is not given beside file')
   }
   if (given.migrate !== undefined && given.migrate !== 'start' && given.migrate !== 'never') {

@@ -6,8 +6,10 @@ import { CompiledQuery, Kysely, SqliteDialect } from 'kysely'
 import type { Database as Handle, Statement } from 'better-sqlite3'
 import type { KeyRow, Tables } from './tables.js'
 
-/** ms SQLite itself waits for a lock. It does so on the event loop, hence so few; longer waits are ours. */
-const BUSY_TIMEOUT = 5
+/** ms SQLite itself waits for a lock. It does so on the event loop, once for every change that waits: those waits are all ours. */
+const WRITE_BUSY_TIMEOUT = 0
+/** A reader waits for nobody but a recovery or a last close, and its caller cannot wait otherwise. */
+const READ_BUSY_TIMEOUT = 5
 const MEMORY = ':memory:'
 
 export interface SqliteFile {
@@ -26,7 +28,7 @@ export async function openSqliteFile (file: string, timeout: number): Promise<Sq
   const { default: Database } = await import('better-sqlite3')
   if (file !== MEMORY) mkdirSync(dirname(file), { recursive: true })
   const write = await retryWhileBusy(timeout, async () => {
-    const handle = new Database(file, { timeout: BUSY_TIMEOUT })
+    const handle = new Database(file, { timeout: WRITE_BUSY_TIMEOUT })
     try {
       handle.pragma('journal_mode = wal')
       handle.pragma('synchronous = full')
@@ -38,7 +40,7 @@ export async function openSqliteFile (file: string, timeout: number): Promise<Sq
     }
   })
   // A database in memory belongs to its connection: there the one must serve for both.
-  const read = file === MEMORY ? write : new Database(file, { timeout: BUSY_TIMEOUT, readonly: true })
+  const read = file === MEMORY ? write : new Database(file, { timeout: READ_BUSY_TIMEOUT, readonly: true })
   const writer = kyselyOver(write)
   const reader = read === write ? writer : kyselyOver(read)
   const statements = new Map<string, Statement<unknown[], KeyRow>>()

@@ -4,7 +4,7 @@ import {
   type KyselyPlugin, type PluginTransformQueryArgs, type PluginTransformResultArgs, type QueryResult, type RootOperationNode,
   type UnknownRow
 } from 'kysely'
-import { TABLE_NAMES } from './tables.js'
+import { PREFIXED_NAMES } from './tables.js'
 
 class TablePrefixTransformer extends OperationNodeTransformer {
   readonly #prefix: string
@@ -16,7 +16,7 @@ class TablePrefixTransformer extends OperationNodeTransformer {
 
   protected override transformSchemableIdentifier (node: SchemableIdentifierNode): SchemableIdentifierNode {
     const { name } = node.identifier
-    return TABLE_NAMES.has(name) ? { ...node, identifier: IdentifierNode.create(this.#prefix + name) } : node
+    return PREFIXED_NAMES.has(name) ? { ...node, identifier: IdentifierNode.create(this.#prefix + name) } : node
   }
 }
 

@@ -66,9 +66,10 @@ interface ApiKeysTable {
   ends_at: number
 }
 
-export const TABLE_NAMES: ReadonlySet<string> = new Set<keyof Tables>([
+/** What the table prefix is written in front of: the tables, and the index that a query names. */
+export const PREFIXED_NAMES: ReadonlySet<string> = new Set<keyof Tables | 'usage_failures'>([
   'accounts', 'api_keys', 'api_key_versions', 'usage_routes', 'usage_batches', 'usage_events', 'usage_hours', 'usage_days',
-  'migrations'
+  'usage_failures', 'migrations'
 ])
 
 /** What `ends_at` holds while a key has no end. */

@@ -1,16 +1,14 @@
 // The statements about usage. Layout: events clustered by hour, totals by hour and by day (docs/performance.md says why).
 import { sql, type Kysely, type RawBuilder } from 'kysely'
-import { DAY, HOUR } from '../../time.js'
+import { HOUR } from '../../time.js'
 import { slotNumber, SLOT_MS } from '../slots.js'
-import type { RecordedEvent, UsageBatch, UsageEvent, UsageQuery, UsageRows } from '../storage.js'
+import { BATCH_MEMORY, type RecordedEvent, type UsageBatch, type UsageEvent, type UsageQuery, type UsageRows } from '../storage.js'
 import { KEY_COLUMNS, parseScopes, toStoredKey, type Tables } from './tables.js'
 
 type Db = Kysely<Tables>
 
 /** Batches hold fewer events than this, so that batch number × this + place is unique. */
 const BATCH_SPACE = 1024
-/** ms that a batch's id is remembered; no flush is retried for longer. */
-export const BATCH_MEMORY = DAY
 
 export async function recordUsage (db: Db, batch: UsageBatch): Promise<void> {
   const { numInsertedOrUpdatedRows, insertId } = await db.insertInto('usage_batches')
@@ -19,9 +17,11 @@ export async function recordUsage (db: Db, batch: UsageBatch): Promise<void> {
   if (numInsertedOrUpdatedRows === 0n) return
   await db.deleteFrom('usage_batches').where('recorded_at', '<', batch.sealedAt - BATCH_MEMORY).execute()
 
-  const routes = await routeNumbers(db, batch.events)
+  const events = await eventsOfKeptKeys(db, batch.events)
+  if (events.length === 0) return
+  const routes = await routeNumbers(db, events)
   const first = Number(insertId) * BATCH_SPACE
-  await db.insertInto('usage_events').values(batch.events.map((event, place) => ({
+  await db.insertInto('usage_events').values(events.map((event, place) => ({
     hour: slotNumber(event.time, 'hour'),
     account_number: event.key.account,
     offset: event.time % HOUR,
@@ -34,15 +34,23 @@ export async function recordUsage (db: Db, batch: UsageBatch): Promise<void> {
     request_id: event.requestId
   }))).execute()
 
-  const hours = totals(batch.events, 'hour').map(({ slot, ...total }) => ({ hour: slot, ...total }))
+  const hours = totals(events, 'hour').map(({ slot, ...total }) => ({ hour: slot, ...total }))
   await db.insertInto('usage_hours').values(hours)
     .onConflict((conflict) => conflict.columns(['hour', 'account_number', 'key_number']).doUpdateSet(added('usage_hours')))
     .execute()
-  const days = totals(batch.events, 'day').map(({ slot, ...total }) => ({ day: slot, ...total }))
+  const days = totals(events, 'day').map(({ slot, ...total }) => ({ day: slot, ...total }))
   await db.insertInto('usage_days').values(days)
     .onConflict((conflict) => conflict.columns(['day', 'account_number', 'key_number']).doUpdateSet(added('usage_days')))
     .execute()
-  await touchKeys(db, batch.events)
+  await touchKeys(db, events)
+}
+
+/** A key may be pruned between its last request and the flush. */
+async function eventsOfKeptKeys (db: Db, events: readonly UsageEvent[]): Promise<UsageEvent[]> {
+  const rows = await db.selectFrom('api_keys').select('number').where('number', 'in', [...new Set(events.map(({ key }) => key.key))])
+    .execute()
+  const kept = new Set(rows.map(({ number }) => number))
+  return events.filter(({ key }) => kept.has(key.key))
 }
 
 function added (table: 'usage_hours' | 'usage_days'): { requests: RawBuilder<number>, failures: RawBuilder<number> } {
@@ -105,7 +113,10 @@ export async function readUsage (db: Db, query: UsageQuery): Promise<UsageRows> 
   }
 }
 
-/** One row per key and slot of the account: from the totals, or for minutes from the events themselves. */
+/**
+ * One row per key and slot of the account: from the totals, or for minutes from the events themselves. Whoever reads it
+ * joins the keys: rows of a pruned key stay until they are pruned themselves and count for nothing.
+ */
 function countsOf (db: Db, account: number, { unit, start, end }: UsageQuery): RawBuilder<unknown> {
   if (unit === 'minute') {
     const from = slotNumber(start, 'hour')
@@ -132,53 +143,49 @@ function countsOf (db: Db, account: number, { unit, start, end }: UsageQuery): R
 async function readTimeline (db: Db, account: number, query: UsageQuery): Promise<UsageRows['timeline']> {
   const { rows } = await sql<{ slot: number, requests: number, failures: number }>`
     select slot, sum(requests) as requests, sum(failures) as failures
-    from ${countsOf(db, account, query)} as counts group by slot order by slot`.execute(db)
+    from ${countsOf(db, account, query)} as counts
+    cross join ${sql.table('api_keys')} on ${sql.ref('api_keys.number')} = counts.key_number
+    group by slot order by slot`.execute(db)
   return rows.map(({ slot, requests, failures }) => ({ start: slot * SLOT_MS[query.unit], requests, failures }))
 }
 
 async function readPerKey (db: Db, account: number, query: UsageQuery): Promise<UsageRows['perKey']> {
-  const { rows: counts } = await sql<{ key_number: number, requests: number, failures: number }>`
+  const counts = sql<{ key_number: number, requests: number, failures: number }>`(
     select key_number, sum(requests) as requests, sum(failures) as failures
-    from ${countsOf(db, account, query)} as counts
-    group by key_number order by requests desc, key_number desc limit ${query.perKeyLimit}`.execute(db)
-  if (counts.length === 0) return []
-  const keys = await db.selectFrom('api_keys').innerJoin('accounts', 'accounts.number', 'api_keys.account_number')
-    .select(KEY_COLUMNS).where('api_keys.number', 'in', counts.map((count) => count.key_number)).execute()
-  const byNumber = new Map(keys.map((row) => [row.number, toStoredKey(row)]))
-  return counts.flatMap(({ key_number: number, requests, failures }) => {
-    const key = byNumber.get(number)
-    return key === undefined ? [] : [{ key, requests, failures }]
-  })
+    from ${countsOf(db, account, query)} as counts group by key_number)`.as('counts')
+  const rows = await db.selectFrom(counts).innerJoin('api_keys', 'api_keys.number', 'counts.key_number')
+    .innerJoin('accounts', 'accounts.number', 'api_keys.account_number')
+    .select(KEY_COLUMNS).select(['counts.requests', 'counts.failures'])
+    .orderBy('counts.requests', 'desc').orderBy('api_keys.number', 'desc').limit(query.perKeyLimit).execute()
+  return rows.map(({ requests, failures, ...row }) => ({ key: toStoredKey(row), requests, failures }))
 }
 
 /**
  * The newest events of the account in the window. One seek an hour, newest hour first, until there are enough: that
- * depends on `hours` being the outer loop (cross join keeps it there) and on the keys' descending order.
+ * depends on `hours` being the outer loop (cross join keeps it there) and on the keys' descending order. The index of
+ * failures has to be named: SQLite would rather read every event of an hour than look each failure up in its table.
  */
 async function readRecent (
   db: Db, account: number, { start, end, recentLimit }: UsageQuery, failuresOnly: boolean
 ): Promise<RecordedEvent[]> {
   const event = (name: string): RawBuilder<unknown> => sql.ref(`usage_events.${name}`)
   const { rows } = await sql<RecentRow>`with recursive hours (hour) as (
-      select ${slotNumber(end - 1, 'hour')} union all select hour - 1 from hours where hour > ${slotNumber(start, 'hour')}),
-    newest as (
-      select ${event('hour')} as hour, ${event('offset')} as offset, ${event('version_number')} as version_number,
-        ${event('route_number')} as route_number, ${event('status')} as status, ${event('duration_us')} as duration_us,
-        ${event('failure_code')} as failure_code, ${event('request_id')} as request_id
-      from hours cross join ${sql.table('usage_events')}
-        on ${event('hour')} = hours.hour and ${event('account_number')} = ${account}
-          ${failuresOnly ? sql`and ${event('status')} >= 400` : sql``}
-          and ${event('hour')} * ${HOUR} + ${event('offset')} >= ${start}
-          and ${event('hour')} * ${HOUR} + ${event('offset')} < ${end}
-      limit ${recentLimit})
-    select newest.hour, newest.offset, newest.status, newest.duration_us, newest.failure_code, newest.request_id,
+      select ${slotNumber(end - 1, 'hour')} union all select hour - 1 from hours where hour > ${slotNumber(start, 'hour')})
+    select ${event('hour')} as hour, ${event('offset')} as offset, ${event('status')} as status,
+      ${event('duration_us')} as duration_us, ${event('failure_code')} as failure_code, ${event('request_id')} as request_id,
       ${sql.ref('usage_routes.method')} as method, ${sql.ref('usage_routes.route')} as route,
       ${sql.ref('api_keys.public_id')} as public_id, ${sql.ref('api_key_versions.label')} as label,
       ${sql.ref('api_key_versions.environment')} as environment, ${sql.ref('api_key_versions.scopes')} as scopes
-    from newest
-    cross join ${sql.table('usage_routes')} on ${sql.ref('usage_routes.number')} = newest.route_number
-    cross join ${sql.table('api_key_versions')} on ${sql.ref('api_key_versions.number')} = newest.version_number
-    cross join ${sql.table('api_keys')} on ${sql.ref('api_keys.number')} = ${sql.ref('api_key_versions.key_number')}`.execute(db)
+    from hours
+    cross join ${sql.table('usage_events')} ${failuresOnly ? sql`indexed by ${sql.table('usage_failures')}` : sql``}
+      on ${event('hour')} = hours.hour and ${event('account_number')} = ${account}
+      ${failuresOnly ? sql`and ${event('status')} >= 400` : sql``}
+      and ${event('hour')} * ${HOUR} + ${event('offset')} >= ${start}
+      and ${event('hour')} * ${HOUR} + ${event('offset')} < ${end}
+    cross join ${sql.table('usage_routes')} on ${sql.ref('usage_routes.number')} = ${event('route_number')}
+    cross join ${sql.table('api_key_versions')} on ${sql.ref('api_key_versions.number')} = ${event('version_number')}
+    cross join ${sql.table('api_keys')} on ${sql.ref('api_keys.number')} = ${sql.ref('api_key_versions.key_number')}
+    limit ${recentLimit}`.execute(db)
   return rows.map((row) => ({
     publicId: row.public_id,
     label: row.label,

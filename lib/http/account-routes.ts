@@ -1,0 +1,51 @@
+// The scope of the account routes: no-store and the session rule first, then the standard routes or the host's own.
+import type { FastifyInstance, FastifyPluginAsync, FastifyRequest } from 'fastify'
+import { makeError } from '../errors.js'
+import type { StandardRouteSwitches } from '../options/options.js'
+import type { RateLimit, RateLimitStore } from '../rate-limit/rate-limit.js'
+import { readCredentials } from './credentials.js'
+import { documentRoutes, type RouteDocs } from './openapi.js'
+import { applyRateLimit } from './rate-limit-headers.js'
+import { startState } from './request-state.js'
+import { standardRoutes } from './routes/standard-routes.js'
+import { findSession, isSafe, type SessionSettings } from './session-rule.js'
+
+export interface AccountRoutesOptions {
+  readonly sessions: SessionSettings
+  readonly routes: Required<StandardRouteSwitches> | FastifyPluginAsync
+  /** Of authenticated changes, by account; null: none. */
+  readonly mutationLimit: RateLimit | null
+  readonly store: RateLimitStore
+  readonly openapi: RouteDocs
+}
+
+export async function accountRoutes (scope: FastifyInstance, options: AccountRoutesOptions): Promise<void> {
+  const { sessions, routes, mutationLimit, store, openapi } = options
+
+  // A host may guard everything with protect(): this lane has its own rule.
+  scope.addHook('onRoute', (route) => { route.config = { ...route.config, apiKey: false } })
+  documentRoutes(scope, openapi)
+
+  scope.addHook('onRequest', async (request, reply) => {
+    reply.header('cache-control', 'no-store')
+    // A browser's preflight carries no credentials; it is answered by the host's CORS hook or says nothing.
+    if (isPreflight(request)) return
+    const session = await findSession(request, readCredentials(request.raw.rawHeaders, []), sessions)
+    if (session === null) throw makeError('SESSION_REQUIRED', { details: { presented: false } })
+    const { account, credential } = session
+    const state = startState(request)
+    state.caller = { via: 'session', accountId: account.id, account }
+    state.credential = credential
+    if (mutationLimit !== null && !isSafe(request.method)) {
+      applyRateLimit(reply, await store.consume([{ id: `account/${account.id}`, limit: mutationLimit }]))
+    }
+  })
+
+  if (typeof routes === 'function') await scope.register(routes)
+  else await scope.register(standardRoutes, routes)
+}
+
+/** https://fetch.spec.whatwg.org/#cors-preflight-request */
+function isPreflight ({ method, headers }: FastifyRequest): boolean {
+  return method === 'OPTIONS' && headers.origin !== undefined && headers['access-control-request-method'] !== undefined
+}

@@ -1,0 +1,52 @@
+// How our routes validate and serialize: strictly, and apart from whatever compilers the host has set for its own.
+import type { FastifyInstance, FastifySchemaCompiler, FastifySerializerCompiler } from 'fastify'
+import type { TSchema } from '@sinclair/typebox'
+import { Value, type ValueError } from '@sinclair/typebox/value'
+import { makeError } from '../errors.js'
+
+/** Makes a scope validate and serialize TypeBox schemas, and read JSON bodies only. */
+export function useOurCompilers (scope: FastifyInstance): void {
+  scope.setValidatorCompiler(validatorCompiler)
+  scope.setSerializerCompiler(serializerCompiler)
+  scope.setSchemaErrorFormatter((faults, context) => {
+    const { instancePath, message } = faults[0]!
+    const field = instancePath.slice(1).replaceAll('/', '.') || context
+    return makeError('INVALID_REQUEST', { message: `${field}: ${message}`, details: { field } })
+  })
+  const parse = scope.getDefaultJsonParser('error', 'error')
+  scope.removeAllContentTypeParsers()
+  scope.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) => {
+    // A client that always sends the content type, even without a body, means no body.
+    if (body === '') done(null, undefined)
+    else parse(request, body as string, done) as undefined
+  })
+}
+
+/** Nothing is coerced and nothing stripped: what a schema does not name is an error that names it. */
+const validatorCompiler: FastifySchemaCompiler<TSchema> = ({ schema, httpPart }) => (data: unknown) => {
+  // An absent body arrives here as null; JSON's `null` does too and means the same.
+  const value = httpPart === 'body' && data === null ? {} : data
+  const fault = Value.Errors(schema, value).First()
+  if (fault === undefined) return { value }
+  const error = { instancePath: fault.path, message: explain(fault), keyword: '', schemaPath: '', params: {} }
+  return { error: [error] as unknown as Error }
+}
+
+/** Only what the schema names leaves; the body of an error is the host's and passes as it is. */
+const serializerCompiler: FastifySerializerCompiler<TSchema> = ({ schema, httpStatus }) =>
+  /^[45]/.test(httpStatus!)
+    ? (error: unknown) => JSON.stringify(error instanceof Error ? errorBody(error) : error)
+    : (data: unknown) => JSON.stringify(Value.Clean(schema, structuredClone(data)))
+
+/** The members of Fastify's own error body, which are not enumerable where it hands them over. */
+function errorBody (error: Error): object {
+  const { statusCode, code, error: title, message } = error as Error & { statusCode?: number, code?: string, error?: string }
+  return { statusCode, code, error: title, message }
+}
+
+function explain ({ message, schema, value }: ValueError): string {
+  const literals = (schema.anyOf as Array<{ const?: unknown }> | undefined)?.map((literal) => literal.const)
+  if (literals !== undefined) return `must be one of ${literals.join(', ')}`
+  if (message === 'Unexpected property') return 'is not known here'
+  return value === undefined ? 'is required' : message.replace('Expected', 'must be').toLowerCase()
+}

@@ -1,0 +1,59 @@
+// What the library knows of one request, kept under a symbol on it.
+import type { FastifyRequest } from 'fastify'
+import type { VerifiedApiKey, KeyRef } from '../keys/api-key.js'
+import type { Actor } from '../keys/key-operations.js'
+import type { Account } from '../sessions/session.js'
+import { makeError } from '../errors.js'
+
+/** Who calls: an API key, or a signed-in session. */
+export type Caller =
+  | { readonly via: 'apiKey', readonly accountId: string, readonly apiKey: VerifiedApiKey }
+  | { readonly via: 'session', readonly accountId: string, readonly account: Account }
+
+export interface RequestState {
+  caller: Caller | null
+  /** How a session came. */
+  credential: 'bearer' | 'cookie' | null
+  /** The key that was identified, whatever became of the request: what usage is recorded for. */
+  usageKey: KeyRef | null
+  failureCode: string | null
+}
+
+const kState = Symbol('self-serve-keys.request')
+type WithState = FastifyRequest & { [kState]?: RequestState }
+
+/** The state of a request that no rule of ours has looked at is undefined. */
+export function stateOf (request: FastifyRequest): RequestState | undefined {
+  return (request as WithState)[kState]
+}
+
+export function startState (request: FastifyRequest): RequestState {
+  return ((request as WithState)[kState] = { caller: null, credential: null, usageKey: null, failureCode: null })
+}
+
+/**
+ * The verified API key of a request.
+ * @throws UNPROTECTED_ROUTE where none was verified: the route asks for no key, or took a session or nobody in its place
+ */
+export function getApiKey (request: FastifyRequest): VerifiedApiKey {
+  const caller = stateOf(request)?.caller
+  if (caller?.via !== 'apiKey') throw makeError('UNPROTECTED_ROUTE', {})
+  return caller.apiKey
+}
+
+/**
+ * Who acts in this request: the first argument of every operation that changes something.
+ * @throws UNPROTECTED_ROUTE where nobody was identified
+ */
+export function actorOf (request: FastifyRequest): Actor {
+  const state = stateOf(request)
+  const caller = state?.caller
+  if (state === undefined || caller === null || caller === undefined) {
+    throw makeError('UNPROTECTED_ROUTE', { message: 'actorOf() was called where nobody was identified.' })
+  }
+  const { ip, id: requestId } = request
+  if (caller.via === 'apiKey') {
+    return { accountId: caller.accountId, credential: 'api_key', apiKey: caller.apiKey.publicId, ip, requestId }
+  }
+  return { accountId: caller.accountId, credential: state.credential!, actor: caller.account.actor, ip, requestId }
+}

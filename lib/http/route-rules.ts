@@ -1,0 +1,143 @@
+// Which rule a route has: its own config's, else the nearest protected scope's. What is malformed denies.
+import type { FastifyInstance } from 'fastify'
+import { makeError } from '../errors.js'
+import { ENVIRONMENTS, type Environment } from '../keys/api-key.js'
+import type { Scope } from '../register.js'
+
+/** What a protected route asks for. Route config `apiKey: true` is `{}`: any key. */
+export interface RouteRule {
+  /** All of these scopes. */
+  scopes?: Scope[]
+  /** At least one of these scopes. */
+  anyOfScopes?: Scope[]
+  /** Keys of these environments only. @default any */
+  environments?: Environment[]
+  /** The signed-in user may come without a key. @default false */
+  session?: boolean
+  /** A request without credentials passes; a bad key still does not. @default false */
+  optional?: boolean
+}
+
+/** `true`: any key; `false`: public, even in a protected scope. */
+export type RouteRuleConfig = boolean | RouteRule
+
+export interface ListedRoute {
+  method: string | string[]
+  url: string
+  /** null: no rule of ours, the route is public. */
+  rule: RouteRule | null
+}
+
+export interface RouteRules {
+  /** The rule of a matched route: null for none, `malformed` for one that must deny. Remembered by route. */
+  of (config: object, scope: FastifyInstance): RouteRule | null | 'malformed'
+  /** Notes a route as it is declared. */
+  declare (route: { method: string | string[], url: string, config?: object | undefined }, scope: FastifyInstance): void
+  /** @throws INVALID_ROUTE_CONFIG for the first malformed rule of a declared route */
+  checkDeclared (): void
+  /** @throws INVALID_ROUTE_CONFIG, with what was wrong, for the config of a protected scope */
+  check (config: unknown, where: string): void
+  list (): ListedRoute[]
+}
+
+const kScopeRule = Symbol('self-serve-keys.scope-rule')
+const kRules = Symbol('self-serve-keys.rules')
+type Scoped = FastifyInstance & { [kScopeRule]?: unknown, [kRules]?: RouteRules }
+
+/**
+ * Asks for an API key on every route of an encapsulated scope and the scopes inside it; a route's own `apiKey` config
+ * replaces it. Works before the plugin is loaded too. `ready()` rejects where the plugin does not govern the scope.
+ * @param config what the routes ask for; default: any key
+ */
+export function protect (scope: FastifyInstance, config: true | RouteRule = true): void {
+  const scoped = scope as Scoped
+  scoped[kScopeRule] = config
+  scope.addHook('onReady', async () => {
+    const rules = scoped[kRules]
+    if (rules === undefined) throw makeError('PLUGIN_MISSING', {})
+    rules.check(config, 'protect()')
+  })
+}
+
+/** Makes `rules` hold for an instance and the scopes inside it. */
+export function governBy (rules: RouteRules, instance: FastifyInstance): void {
+  (instance as Scoped)[kRules] = rules
+}
+
+/** @param catalogue the scopes that a rule may name */
+export function routeRules (catalogue: ReadonlySet<string>): RouteRules {
+  const known = new WeakMap<object, RouteRule | null | 'malformed'>()
+  const declared: Array<{ method: string | string[], url: string, config: object, scope: FastifyInstance }> = []
+
+  const resolve = (config: object, scope: FastifyInstance): { rule: RouteRule | null, fault: string | null } => {
+    if ('apiKey' in config) return readRule(config.apiKey, catalogue)
+    // Hosts register CORS before us: a preflight carries no key, and a route for OPTIONS alone serves nothing else.
+    if (isOptionsAlone(config)) return { rule: null, fault: null }
+    const scopeRule = (scope as Scoped)[kScopeRule]
+    return scopeRule === undefined ? { rule: null, fault: null } : readRule(scopeRule, catalogue)
+  }
+  const invalid = (method: string, url: string, fault: string): Error => makeError('INVALID_ROUTE_CONFIG', {
+    message: `The route config "apiKey" of ${method} ${url} is not valid: ${fault}.`,
+    details: { method, url }
+  })
+
+  return {
+    of (config, scope) {
+      let rule = known.get(config)
+      if (rule === undefined) {
+        const resolved = resolve(config, scope)
+        rule = resolved.fault === null ? resolved.rule : 'malformed'
+        known.set(config, rule)
+      }
+      return rule
+    },
+    declare ({ method, url, config = {} }, scope) {
+      declared.push({ method, url, config: { ...config, method, url }, scope })
+    },
+    checkDeclared () {
+      for (const { method, url, config, scope } of declared) {
+        const { fault } = resolve(config, scope)
+        if (fault !== null) throw invalid(String(method), url, fault)
+      }
+    },
+    check (config, where) {
+      const { fault } = readRule(config, catalogue)
+      if (fault !== null) throw invalid('every route of', where, fault)
+    },
+    list: () => declared.map(({ method, url, config, scope }) => ({ method, url, rule: resolve(config, scope).rule }))
+  }
+}
+
+function isOptionsAlone (config: object): boolean {
+  return 'method' in config && String(config.method) === 'OPTIONS'
+}
+
+function readRule (value: unknown, catalogue: ReadonlySet<string>): { rule: RouteRule | null, fault: string | null } {
+  if (value === true) return { rule: {}, fault: null }
+  if (value === false) return { rule: null, fault: null }
+  const fault = ruleFault(value, catalogue)
+  return fault === null ? { rule: value as RouteRule, fault } : { rule: null, fault }
+}
+
+/** What is wrong with a rule, null if nothing is. */
+function ruleFault (value: unknown, catalogue: ReadonlySet<string>): string | null {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return 'it must be true, false or an object'
+  for (const [name, member] of Object.entries(value)) {
+    if (name === 'scopes' || name === 'anyOfScopes') {
+      if (!isListOf(member, (item) => catalogue.has(item as string))) {
+        return `${name} must be a list of scopes named in the plugin's scopes option`
+      }
+    } else if (name === 'environments') {
+      if (!isListOf(member, (item) => ENVIRONMENTS.includes(item as Environment))) return 'environments must be a list of live and test'
+    } else if (name === 'session' || name === 'optional') {
+      if (typeof member !== 'boolean') return `${name} must be true or false`
+    } else {
+      return `${name} is not a member of it`
+    }
+  }
+  return null
+}
+
+function isListOf (value: unknown, isItem: (item: unknown) => boolean): boolean {
+  return Array.isArray(value) && value.length > 0 && value.every(isItem)
+}

@@ -1,0 +1,50 @@
+// The standard account routes: the library's operations over HTTP, and the pattern for a host's own.
+import type { FastifyInstance, FastifyPluginAsync, FastifySchema, RouteOptions } from 'fastify'
+import type { StandardRouteSwitches } from '../../options/options.js'
+import { useOurCompilers } from '../compilers.js'
+import { keyRoutes } from './key-routes.js'
+import { usageRoutes } from './usage-routes.js'
+
+/** A standard route, before what all of them share is added. */
+export type StandardRoute = Pick<RouteOptions, 'method' | 'url' | 'handler'> & {
+  schema: { operationId: string, summary: string } & Record<string, unknown>
+}
+
+/** A body is a handful of short fields; more is 413. */
+const BODY_LIMIT = 16 * 1024
+
+/**
+ * The standard account routes, for a host that adds its own beside them:
+ * `routes: async (scope) => { await scope.register(standardRoutes); scope.get('/plan', …) }`.
+ */
+export const standardRoutes: FastifyPluginAsync<StandardRouteSwitches> = async (scope, options) => {
+  const { defaultKey = true, keys = true, usage = true } = options
+  useOurCompilers(scope)
+  const routes = [
+    ...keyRoutes(scope.selfServeKeys).filter(({ method, url }) => method === 'POST' && url === '/api-keys' ? defaultKey : keys),
+    ...(usage ? usageRoutes(scope.selfServeKeys) : [])
+  ]
+  for (const route of routes) addRoute(scope, route)
+  for (const url of new Set(routes.map((route) => route.url))) {
+    addOptions(scope, url, routes.filter((route) => route.url === url).map(({ method }) => String(method)))
+  }
+}
+
+function addRoute (scope: FastifyInstance, { schema, ...route }: StandardRoute): void {
+  scope.route({
+    ...route,
+    // Tags and the like are what OpenAPI plugins read; Fastify's own type knows nothing of them.
+    schema: { tags: ['API keys'], ...schema } as FastifySchema,
+    bodyLimit: BODY_LIMIT,
+    // HEAD beside every GET, whatever the host's own setting.
+    exposeHeadRoute: route.method === 'GET'
+  })
+}
+
+/** OPTIONS tells the methods of a path (RFC 9110 §9.3.7). CORS is the host's: its hook answers before this is reached. */
+function addOptions (scope: FastifyInstance, url: string, methods: readonly string[]): void {
+  const allow = [...methods.flatMap((method) => method === 'GET' ? ['GET', 'HEAD'] : [method]), 'OPTIONS'].join(', ')
+  scope.options(url, { schema: { hide: true } as FastifySchema }, async (_request, reply) => {
+    await reply.code(204).header('allow', allow).send()
+  })
+}

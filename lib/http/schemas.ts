@@ -1,0 +1,123 @@
+// The shapes of the standard account routes: what they take, what they answer, and nothing else leaves them.
+import { Type, type TSchema } from '@sinclair/typebox'
+import { ENVIRONMENTS, STATUSES } from '../keys/api-key.js'
+import { WINDOWS } from '../usage/windows.js'
+
+const oneOf = <T extends string>(values: readonly T[]) => Type.Union(values.map((value) => Type.Literal(value)))
+const nullable = <T extends TSchema>(schema: T) => Type.Union([schema, Type.Null()])
+const Time = Type.String({ format: 'date-time', description: 'RFC 3339, UTC' })
+const Count = Type.Integer({ minimum: 0 })
+const Scopes = nullable(Type.Array(Type.String(), { description: 'null: all that the account may grant' }))
+
+const RateLimitStates = Type.Array(Type.Object({
+  name: Type.String(),
+  max: Count,
+  windowSeconds: Count,
+  remaining: Count,
+  resetSeconds: Count
+}))
+
+export const ApiKeySchema = Type.Object({
+  publicId: Type.String({ description: '`key_` and a ULID' }),
+  label: Type.String(),
+  environment: oneOf(ENVIRONMENTS),
+  access: oneOf(['secret', 'publishable']),
+  scopes: Scopes,
+  allowedOrigins: Type.Array(Type.String()),
+  allowedIps: Type.Array(Type.String()),
+  status: oneOf(STATUSES),
+  isDefault: Type.Boolean(),
+  maskedKey: Type.String({ description: 'Prefix and last four characters' }),
+  prefix: Type.String(),
+  first8: Type.String(),
+  last4: Type.String(),
+  rateLimits: RateLimitStates,
+  createdBy: nullable(Type.String({ description: 'Display name of who issued it' })),
+  disabledBy: nullable(oneOf(['account', 'host'])),
+  createdAt: Time,
+  lastUsedAt: nullable(Time),
+  expiresAt: nullable(Time),
+  retiresAt: nullable(Time),
+  revokedAt: nullable(Time),
+  revokedReason: nullable(Type.String()),
+  rotatedFrom: nullable(Type.String({ description: 'Public id of the key it replaced' }))
+})
+
+export const ApiKeyAnswer = Type.Object({ apiKey: ApiKeySchema })
+
+export const ApiKeyListAnswer = Type.Object({
+  apiKeys: Type.Array(ApiKeySchema),
+  truncated: Type.Boolean({ description: 'There are older keys that have ended' }),
+  before: nullable(Type.String({ description: 'Pass it as `before` to see them' }))
+})
+
+export const IssuedAnswer = Type.Object({
+  action: oneOf(['issued', 'rotated']),
+  plaintextKey: nullable(Type.String({ description: 'The full key: shown here once and stored nowhere' })),
+  apiKey: ApiKeySchema,
+  revokedPublicIds: Type.Array(Type.String()),
+  replayed: Type.Boolean()
+})
+
+const UsageRequests = Type.Array(Type.Object({
+  time: Time,
+  publicId: Type.String(),
+  label: Type.String(),
+  environment: oneOf(ENVIRONMENTS),
+  scopes: Scopes,
+  method: Type.String(),
+  route: Type.String({ description: 'The route\'s pattern, never the URL' }),
+  status: Type.Integer(),
+  durationMs: Type.Number(),
+  failureCode: nullable(Type.String()),
+  requestId: nullable(Type.String())
+}))
+
+export const UsageAnswer = Type.Object({
+  window: oneOf(Object.keys(WINDOWS)),
+  windowStart: Time,
+  windowEnd: Time,
+  totalRequests: Count,
+  totalFailures: Count,
+  timeline: Type.Array(Type.Object({ start: Time, requests: Count, failures: Count })),
+  perKey: Type.Array(Type.Object({
+    publicId: Type.String(),
+    label: Type.String(),
+    environment: oneOf(ENVIRONMENTS),
+    scopes: Scopes,
+    status: oneOf(STATUSES),
+    requests: Count,
+    failures: Count,
+    lastUsedAt: nullable(Time),
+    rateLimits: RateLimitStates
+  })),
+  perKeyTruncated: Type.Boolean(),
+  recentRequests: UsageRequests,
+  recentRequestsTruncated: Type.Boolean(),
+  recentFailures: UsageRequests,
+  recentFailuresTruncated: Type.Boolean()
+})
+
+/** The error body of a host that has no error handler of its own; documentation, never a constraint. */
+export const ErrorAnswer = Type.Object({
+  statusCode: Type.Integer(),
+  code: Type.String(),
+  error: Type.String(),
+  message: Type.String()
+})
+
+export const PublicIdParams = Type.Object({ publicId: Type.String() })
+
+export const IssueBody = Type.Object({
+  environment: Type.Optional(oneOf(ENVIRONMENTS))
+}, { additionalProperties: false, description: 'May be left out' })
+
+export const ListQuery = Type.Object({
+  environment: Type.Optional(oneOf(ENVIRONMENTS)),
+  status: Type.Optional(oneOf(STATUSES)),
+  before: Type.Optional(Type.String({ minLength: 1, maxLength: 100 }))
+}, { additionalProperties: false })
+
+export const UsageQuery = Type.Object({
+  window: Type.Optional(oneOf(Object.keys(WINDOWS) as Array<keyof typeof WINDOWS>))
+}, { additionalProperties: false })

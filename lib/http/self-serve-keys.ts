@@ -1,0 +1,36 @@
+// What `app.selfServeKeys` offers a host: the library's operations, in process.
+import type { VerifiedApiKey } from '../keys/api-key.js'
+import type { KeyOperations } from '../keys/key-operations.js'
+import type { KeyRequirement } from '../keys/verify-key.js'
+import type { ErrorCode } from '../errors.js'
+import type { UsageSnapshot } from '../usage/snapshot.js'
+import type { UsageWindow } from '../usage/windows.js'
+import type { ListedRoute } from './route-rules.js'
+
+/** Outcome of `verify`. `message` may be shown to whoever presented the key. */
+export type VerifyResult =
+  | { readonly ok: true, readonly apiKey: VerifiedApiKey }
+  | { readonly ok: false, readonly code: ErrorCode, readonly message: string }
+
+export interface SelfServeKeys {
+  readonly keys: KeyOperations
+  readonly usage: {
+    /** What `GET /v1/me/usage` shows. @param options.window default '24h' */
+    snapshot (accountId: string, options?: { window?: UsageWindow | undefined }): Promise<UsageSnapshot>
+  }
+  /**
+   * Is this a good key for what is required? Charges no rate limit and records no usage.
+   * @throws STORAGE_UNAVAILABLE
+   */
+  verify (plaintext: string, requirement?: KeyRequirement): Promise<VerifyResult>
+  /**
+   * The routes declared after the plugin with the rule each has, for a test that pins which are public.
+   * `complete: false`: some were declared before it. They are guarded all the same, they are only not listed.
+   */
+  routes (): { complete: boolean, routes: ListedRoute[] }
+  /** Writes buffered usage now. @throws STORAGE_UNAVAILABLE; what was not written stays buffered */
+  flush (): Promise<void>
+  /** Removes what is past its retention, in bounded steps. Runs by itself every hour unless `usage.prune` is off. */
+  prune (): Promise<void>
+  stats (): { usageBuffered: number, usageDropped: number }
+}

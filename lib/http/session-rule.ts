@@ -1,0 +1,118 @@
+// The session rule: which credential of a request may name its account, and the call to the host's resolver.
+import { fastifyCookie } from '@fastify/cookie'
+import type { FastifyRequest } from 'fastify'
+import { makeError } from '../errors.js'
+import { hasKeyShape } from '../keys/key-format.js'
+import { isAccount, type Account, type SessionAsk, type SessionResolver } from '../sessions/session.js'
+import { RETRY_AFTER } from '../storage/guarded-storage.js'
+import { within } from '../time.js'
+import type { Credentials } from './credentials.js'
+
+/** Methods that change nothing (RFC 9110 §9.2.1), for which a cookie is enough. */
+const SAFE_METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS'])
+
+export interface SessionSettings {
+  readonly session: SessionResolver
+  readonly headers: readonly string[]
+  /** null: a cookie never makes changes. */
+  readonly cookieMutationOrigins: readonly string[] | null
+  /** ms */
+  readonly timeout: number
+}
+
+export interface Session { readonly account: Account, readonly credential: 'bearer' | 'cookie' }
+
+export function isSafe (method: string): boolean {
+  return SAFE_METHODS.has(method)
+}
+
+/**
+ * The session of a request, null when it has none.
+ * @throws SESSION_REQUIRED for a bearer that names nobody, which no cookie rescues; BEARER_REQUIRED for a cookie that
+ *   would change something; STORAGE_UNAVAILABLE when the resolver fails
+ */
+export async function findSession (
+  request: FastifyRequest, credentials: Credentials, settings: SessionSettings
+): Promise<Session | null> {
+  if (credentials.authorizations > 1) throw nobody('Send one Authorization header.')
+  if (credentials.bearer !== null) {
+    const account = await bearerAccount(request, credentials.bearer, settings)
+    if (account === null) throw nobody('The session token is not valid.')
+    return { account, credential: 'bearer' }
+  }
+  const account = await cookieAccount(request, settings)
+  if (account === null) return null
+  if (!isSafe(request.method) && !fromOwnSite(request, settings)) throw makeError('BEARER_REQUIRED', {})
+  return { account, credential: 'cookie' }
+}
+
+async function bearerAccount (request: FastifyRequest, token: string, settings: SessionSettings): Promise<Account | null> {
+  if (hasKeyShape(token)) throw nobody('This is an API key. Send the token of a signed-in session.')
+  if (!/^[\x21-\x7e]+$/.test(token)) return null
+  return await askResolver(request, settings, 'cookie', (ask) => settings.session.bearer(token, ask))
+}
+
+async function cookieAccount (request: FastifyRequest, settings: SessionSettings): Promise<Account | null> {
+  const { cookie } = request.headers
+  const { session } = settings
+  if (cookie === undefined || session.cookie === undefined) return null
+  return await askResolver(request, settings, 'authorization', (ask) =>
+    session.cookie!({ ...ask, cookies: fastifyCookie.parse(cookie) as Record<string, string> }))
+}
+
+/** Asks the host's resolver; whatever is not a clear answer in time is a failure, never a pass and never "nobody". */
+async function askResolver (
+  request: FastifyRequest, { headers, timeout }: SessionSettings, withheld: 'cookie' | 'authorization',
+  call: (ask: SessionAsk) => Account | null | Promise<Account | null>
+): Promise<Account | null> {
+  const abort = new AbortController()
+  const ask: SessionAsk = {
+    headers: copyHeaders(request, [withheld, ...headers.filter((name) => name !== 'authorization')]),
+    method: request.method,
+    params: request.params,
+    ip: request.ip,
+    log: request.log,
+    fresh: !isSafe(request.method),
+    signal: abort.signal
+  }
+  let answer: unknown
+  try {
+    answer = await within(timeout, (async () => await call(ask))(), () => new Error(`The session resolver gave no answer in ${timeout} ms.`))
+  } catch (error) {
+    throw sessionUnavailable(error)
+  } finally {
+    abort.abort()
+  }
+  if (answer === null) return null
+  // The answer is not repeated: it may hold what must not be logged.
+  if (!isAccount(answer)) throw sessionUnavailable(new TypeError('The session resolver answered neither an account nor null.'))
+  return answer
+}
+
+function copyHeaders (request: FastifyRequest, withheld: readonly string[]): Headers {
+  const copy = new Headers()
+  for (const [name, value] of Object.entries(request.headers)) {
+    // Names with a colon are HTTP/2's pseudo-headers.
+    if (value === undefined || name.startsWith(':') || withheld.includes(name)) continue
+    copy.set(name, Array.isArray(value) ? value.join(', ') : value)
+  }
+  return copy
+}
+
+/** Does the browser say that a change made with a cookie comes from this site, or from one the host listed? */
+function fromOwnSite ({ headers }: FastifyRequest, { cookieMutationOrigins: origins }: SessionSettings): boolean {
+  if (origins === null) return false
+  return headers['sec-fetch-site'] === 'same-origin' || (headers.origin !== undefined && origins.includes(headers.origin))
+}
+
+function nobody (message: string): Error {
+  return makeError('SESSION_REQUIRED', { message, details: { presented: true } })
+}
+
+function sessionUnavailable (cause: unknown): Error {
+  return makeError('STORAGE_UNAVAILABLE', {
+    message: 'The session could not be checked. Try again shortly.',
+    cause,
+    details: { part: 'session', retryAfter: RETRY_AFTER }
+  })
+}

@@ -1,0 +1,99 @@
+// The options about keys and scopes, checked and completed.
+import { ENVIRONMENTS, type Access, type Environment } from '../keys/api-key.js'
+import { standardPrefix } from '../keys/key-format.js'
+import type { Peppers } from '../keys/key-hash.js'
+import type { DefaultKeySettings } from '../keys/key-operations.js'
+import { isScope, readScopes } from '../keys/scopes.js'
+import { DAY } from '../time.js'
+import {
+  readDuration, readMap, readObject, readOneOf, readOptionalObject, readString, readStrings, readText, refuseOption
+} from './reader.js'
+
+export interface CompleteKeyOptions {
+  readonly prefix: (access: Access, environment: Environment) => string
+  readonly peppers: Peppers | null
+  readonly defaultKey: DefaultKeySettings
+  /** ms */
+  readonly retention: number
+}
+
+const LABEL = /^(?!\s*$)[^\p{Cc}\p{Cs}]{1,100}$/u
+const PREFIX = /^[A-Za-z0-9_-]{1,64}$/
+
+/** The names of the catalogue. */
+export function readScopeCatalogue (value: unknown): ReadonlySet<string> {
+  if (value === undefined) return new Set()
+  const given = readMap('scopes', value)
+  for (const [scope, description] of Object.entries(given)) {
+    if (!isScope(scope)) refuseOption(`scopes["${scope}"]`, 'must have the form resource:action')
+    if (typeof description !== 'string') refuseOption(`scopes["${scope}"]`, 'must be its description')
+  }
+  return new Set(Object.keys(given))
+}
+
+export function readKeys (value: unknown, catalogue: ReadonlySet<string>, usageRetention: number): CompleteKeyOptions {
+  const given = readOptionalObject('keys', value, ['prefix', 'peppers', 'defaultKey', 'retention'])
+  return {
+    prefix: readPrefix(given.prefix),
+    peppers: readPeppers(given.peppers),
+    defaultKey: readDefaultKey(given.defaultKey, catalogue),
+    // Usage refers to its keys: they must not go first.
+    retention: readDuration('keys.retention', given.retention, Math.max(400 * DAY, usageRetention), { min: usageRetention })
+  }
+}
+
+function readPrefix (value: unknown): CompleteKeyOptions['prefix'] {
+  if (typeof value !== 'function') {
+    const rule = 'must be a brand of 1 to 16 lower-case letters and digits that begins with a letter, or a function'
+    const brand = readString('keys.prefix', value, null, /^[a-z][a-z0-9]{0,15}$/, rule)
+    return (access, environment) => standardPrefix(brand, access, environment)
+  }
+  const prefix = (access: Access, environment: Environment): string => readText(
+    'keys.prefix', (value as (access: Access, environment: Environment) => unknown)(access, environment), PREFIX,
+    'must give 1 to 64 letters, digits, _ and -')
+  // Every answer it can give is asked for once, so that a bad one fails at start and not at a customer's first key.
+  for (const environment of ENVIRONMENTS) {
+    prefix('secret', environment)
+    prefix('publishable', environment)
+  }
+  return prefix
+}
+
+function readPeppers (value: unknown): Peppers | null {
+  if (value === undefined) return null
+  const given = readObject('keys.peppers', value, ['current', 'keys'])
+  const keys = readMap('keys.peppers.keys', given.keys)
+  for (const [id, secret] of Object.entries(keys)) {
+    if (!/^[A-Za-z0-9_-]{1,32}$/.test(id)) refuseOption(`keys.peppers.keys["${id}"]`, 'must be named by 1 to 32 letters, digits, _ and -')
+    // The value is a secret: the message must not repeat it.
+    if (typeof secret !== 'string' || secret.length < 32) refuseOption(`keys.peppers.keys["${id}"]`, 'must be a secret of at least 32 characters')
+  }
+  if (typeof given.current !== 'string' || !Object.hasOwn(keys, given.current)) {
+    refuseOption('keys.peppers.current', 'must be the name of one of keys.peppers.keys')
+  }
+  return { current: given.current, keys: { ...keys as Record<string, string> } }
+}
+
+function readDefaultKey (value: unknown, catalogue: ReadonlySet<string>): DefaultKeySettings {
+  const given = readOptionalObject('keys.defaultKey', value, ['label', 'environment', 'scopes', 'lifetime'])
+  return {
+    label: readString('keys.defaultKey.label', given.label, 'Default', LABEL, 'must have 1 to 100 printable characters'),
+    environment: readOneOf('keys.defaultKey.environment', given.environment, 'live', ENVIRONMENTS),
+    access: 'secret',
+    scopes: readDefaultScopes(given.scopes, catalogue),
+    lifetime: given.lifetime === undefined || given.lifetime === null
+      ? null
+      : readDuration('keys.defaultKey.lifetime', given.lifetime, 0)
+  }
+}
+
+function readDefaultScopes (value: unknown, catalogue: ReadonlySet<string>): readonly string[] | null {
+  if (value === undefined) return readScopes(catalogue)
+  if (value === null) return null
+  const scopes = readStrings('keys.defaultKey.scopes', value, /./, 'must be a scope')
+  if (scopes.length === 0) refuseOption('keys.defaultKey.scopes', 'must name at least one scope, or be null for all')
+  for (const scope of scopes) {
+    if (!catalogue.has(scope)) refuseOption('keys.defaultKey.scopes', `names "${scope}", which is not in scopes`)
+  }
+  return [...new Set(scopes)]
+}

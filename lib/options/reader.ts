@@ -1,0 +1,82 @@
+// Reads a value of a known type out of options, or throws INVALID_OPTION with the option's name. Nothing is coerced.
+import { makeError } from '../errors.js'
+import { parseDuration } from '../time.js'
+
+/** @throws INVALID_OPTION */
+export function refuseOption (option: string, rule: string): never {
+  throw makeError('INVALID_OPTION', { message: `Option "${option}" ${rule}.`, details: { option } })
+}
+
+/** Like readObject, for an object that may be left out. */
+export function readOptionalObject (option: string, value: unknown, names: readonly string[]): Record<string, unknown> {
+  return value === undefined ? {} : readObject(option, value, names)
+}
+
+/** The members of an options object; refuses anything else and every member that is not one of `names`. */
+export function readObject (option: string, value: unknown, names: readonly string[]): Record<string, unknown> {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) refuseOption(option, 'must be an object')
+  for (const name of Object.keys(value)) {
+    if (!names.includes(name)) refuseOption(option === '' ? name : `${option}.${name}`, 'is not an option')
+  }
+  return value as Record<string, unknown>
+}
+
+/** An object whose member names are the host's to choose. */
+export function readMap (option: string, value: unknown): Record<string, unknown> {
+  return readObject(option, value, Object.keys(value ?? {}))
+}
+
+export function readBoolean (option: string, value: unknown, fallback: boolean): boolean {
+  if (value === undefined) return fallback
+  return typeof value === 'boolean' ? value : refuseOption(option, 'must be true or false')
+}
+
+export function readInteger (option: string, value: unknown, fallback: number, max = Number.MAX_SAFE_INTEGER): number {
+  if (value === undefined) return fallback
+  return Number.isSafeInteger(value) && (value as number) >= 1 && (value as number) <= max
+    ? value as number
+    : refuseOption(option, `must be an integer from 1 to ${max}`)
+}
+
+/** ms */
+export function readDuration (
+  option: string, value: unknown, fallback: number, { min = 1, max = Number.MAX_SAFE_INTEGER } = {}
+): number {
+  if (value === undefined) return fallback
+  const ms = parseDuration(value)
+  if (ms === null) refuseOption(option, 'must be a positive integer of milliseconds or text such as \'90 days\'')
+  if (ms < min || ms > max) refuseOption(option, `must be from ${min} to ${max} milliseconds`)
+  return ms
+}
+
+/** @param rule what `pattern` asks for, in words: "must be …" */
+export function readString<F extends string | null> (
+  option: string, value: unknown, fallback: F, pattern: RegExp, rule: string
+): string | F {
+  if (value === undefined) return fallback
+  return readText(option, value, pattern, rule)
+}
+
+/** Like readString, for text that must be there. */
+export function readText (option: string, value: unknown, pattern: RegExp, rule: string): string {
+  return typeof value === 'string' && pattern.test(value) ? value : refuseOption(option, rule)
+}
+
+export function readStrings (option: string, value: unknown, pattern: RegExp, rule: string): string[] {
+  if (!Array.isArray(value)) refuseOption(option, 'must be a list')
+  return value.map((item: unknown, place) => readText(`${option}[${place}]`, item, pattern, rule))
+}
+
+export function readOneOf<T extends string> (option: string, value: unknown, fallback: T, allowed: readonly T[]): T {
+  if (value === undefined) return fallback
+  return allowed.includes(value as T) ? value as T : refuseOption(option, `must be one of ${allowed.join(', ')}`)
+}
+
+/** An object with these methods, checked for being there and not called. */
+export function readMethods<T> (option: string, value: unknown, names: readonly string[]): T {
+  const methods = value as Record<string, unknown> | null
+  if (typeof methods !== 'object' || methods === null || names.some((name) => typeof methods[name] !== 'function')) {
+    refuseOption(option, `must be an object with ${names.map((name) => `${name}()`).join(', ')}`)
+  }
+  return methods as T
+}

@@ -1,0 +1,186 @@
+// The composition root: options become services, services become decorators, hooks and routes.
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import fp from 'fastify-plugin'
+import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
+import { repeat } from './background.js'
+import { accountRoutes } from './http/account-routes.js'
+import { setErrorHeaders } from './http/error-headers.js'
+import { checkSessionScheme } from './http/openapi.js'
+import { protectedRoutes } from './http/protected-routes.js'
+import { stateOf, type Caller } from './http/request-state.js'
+import { governBy, routeRules, type RouteRuleConfig, type RouteRules } from './http/route-rules.js'
+import type { SelfServeKeys } from './http/self-serve-keys.js'
+import { failureCodeOf, usageHook } from './http/usage-hook.js'
+import { toVerifiedApiKey, type VerifiedApiKey } from './keys/api-key.js'
+import { keyHasher } from './keys/key-hash.js'
+import { keyOperations } from './keys/key-operations.js'
+import { rehashQueue } from './keys/rehash-queue.js'
+import { keyVerifier } from './keys/verify-key.js'
+import { completeOptions, type CompleteOptions } from './options/complete.js'
+import type { SelfServeKeysOptions } from './options/options.js'
+import { keyLimiter } from './rate-limit/key-limiter.js'
+import { memoryRateLimitStore } from './rate-limit/memory-store.js'
+import { guardedStorage } from './storage/guarded-storage.js'
+import { slotStart } from './storage/slots.js'
+import type { Storage } from './storage/storage.js'
+import { HOUR, MINUTE } from './time.js'
+import { usageRecorder, type UsageRecorder } from './usage/recorder.js'
+import { usageSnapshot } from './usage/snapshot.js'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    selfServeKeys: SelfServeKeys
+  }
+  interface FastifyContextConfig {
+    /** Asks for an API key: `true` for any, an object for more, `false` for none in a protected scope. */
+    apiKey?: RouteRuleConfig
+  }
+  // eslint-disable-next-line @typescript-eslint/no-unused-vars -- a merged declaration must repeat Fastify's type parameters
+  interface FastifyRequest<RouteGeneric, RawServer, RawRequest, SchemaCompiler, TypeProvider, ContextConfig, Logger, RequestType> {
+    /** The verified key; never null where an inline route's own config demands one. */
+    readonly apiKey: ContextConfig extends { apiKey: true | { session?: false, optional?: false } } ? VerifiedApiKey : VerifiedApiKey | null
+    /** Who calls: a key or a session; null where nobody was asked for. */
+    readonly caller: Caller | null
+  }
+}
+
+/** Rows that one step of pruning removes at most, so that no other write waits long. */
+const PRUNE_STEP = 2000
+
+const plugin: FastifyPluginAsync<SelfServeKeysOptions> = async (app, options) => {
+  const settings = completeOptions(options)
+  const { clock, timeout } = settings
+  const complete = app.printRoutes().trim() === '(empty tree)'
+
+  const storage = guardedStorage(settings.storage ?? await defaultStorage(app), timeout)
+  const limitStore = memoryRateLimitStore(clock)
+  const limiter = keyLimiter(limitStore, settings.rateLimits)
+  const hasher = keyHasher(settings.keys.peppers)
+  const rehashes = rehashQueue(storage)
+  const verifier = keyVerifier({
+    storage,
+    hasher,
+    clock,
+    onOldHash: (key, plaintext) => { rehashes.add({ publicId: key.publicId, fromHash: key.hash, ...hasher.current(plaintext) }) }
+  })
+  const { usage } = settings
+  const recorder = usage === null ? null : usageRecorder({ storage, clock, maxBuffered: usage.maxBuffered, log: app.log })
+  const rules = routeRules(settings.scopes)
+
+  const flush = async (): Promise<void> => {
+    await recorder?.flush()
+    await rehashes.flush()
+  }
+  const selfServeKeys: SelfServeKeys = {
+    keys: keyOperations({ storage, hasher, limiter, clock, prefix: settings.keys.prefix, defaultKey: settings.keys.defaultKey }),
+    usage: {
+      async snapshot (accountId, { window = '24h' } = {}) {
+        await recorder?.flush()
+        return await usageSnapshot({ storage, limiter, clock }, accountId, window)
+      }
+    },
+    async verify (plaintext, requirement = {}) {
+      const { key, refusal } = await verifier.verify(plaintext, requirement)
+      return refusal === null
+        ? { ok: true, apiKey: toVerifiedApiKey(key) }
+        : { ok: false, code: refusal.code, message: refusal.message }
+    },
+    routes: () => ({ complete, routes: rules.list() }),
+    flush,
+    prune: async () => { await prune(storage, settings) },
+    stats: () => ({ usageBuffered: recorder?.buffered ?? 0, usageDropped: recorder?.dropped ?? 0 })
+  }
+
+  app.decorate('selfServeKeys', selfServeKeys)
+  // Getters: a plain decorator is undefined in scopes that were made before the plugin.
+  app.decorateRequest('apiKey', {
+    getter () {
+      const caller = stateOf(this)?.caller
+      return (caller?.via === 'apiKey' ? caller.apiKey : null) as VerifiedApiKey
+    }
+  })
+  app.decorateRequest('caller', { getter () { return stateOf(this)?.caller ?? null } })
+
+  await storage.open({ log: app.log, timeout })
+  closeAtEnd(app, settings, storage, recorder, flush)
+  governRoutes(app, rules)
+
+  app.addHook('onError', async (request, reply, error) => {
+    const state = stateOf(request)
+    if (state !== undefined) state.failureCode = failureCodeOf(error)
+    setErrorHeaders(reply, error, settings.realm)
+  })
+  const watchForHangUp = recorder === null ? () => {} : usageHook(app, recorder.record, clock)
+  protectedRoutes(app, {
+    rules, verifier, limiter, sessions: settings, logBindings: settings.logBindings, onIdentified: watchForHangUp
+  })
+
+  checkSessionScheme(app, settings.openapi.sessionScheme)
+  const { routes } = settings
+  if (routes !== false) {
+    await app.register(accountRoutes, {
+      prefix: settings.routePrefix,
+      sessions: settings,
+      routes: typeof routes === 'function' ? routes : { ...routes, usage: routes.usage && recorder !== null },
+      mutationLimit: settings.mutationLimit,
+      store: limitStore,
+      openapi: settings.openapi
+    })
+  }
+}
+
+async function defaultStorage (app: FastifyInstance): Promise<Storage> {
+  if (process.env.NODE_ENV === 'production') {
+    app.log.warn('self-serve keys are kept in ./self-serve-keys.db: name a storage to choose where')
+  }
+  const { kyselyStorage } = await import('./storage/kysely/index.js')
+  return kyselyStorage()
+}
+
+/** Notes every route that is declared from here on, and checks their rules before the server listens. */
+function governRoutes (app: FastifyInstance, rules: RouteRules): void {
+  governBy(rules, app)
+  app.addHook('onRoute', function (route) {
+    rules.declare({ method: route.method, url: route.url, config: route.config }, this)
+  })
+  app.addHook('onReady', async () => { rules.checkDeclared() })
+}
+
+/** Starts the background work, and ends it when the app closes: usage written, then the storage closed. */
+function closeAtEnd (
+  app: FastifyInstance, { usage }: CompleteOptions, storage: Storage, recorder: UsageRecorder | null,
+  flush: () => Promise<void>
+): void {
+  const flushing = repeat(usage?.flushInterval ?? MINUTE, usage?.flushInterval ?? MINUTE, flush, (error) => {
+    // The recorder has said so, once an outage; this is the line of every try.
+    app.log.debug({ err: error }, 'flush failed')
+  })
+  const pruning = usage?.prune === true
+    ? repeat(HOUR, MINUTE, app.selfServeKeys.prune, (error) => { app.log.warn({ err: error }, 'pruning failed; the next hour tries again') })
+    : null
+
+  app.addHook('onClose', async () => {
+    await flushing.stop()
+    await pruning?.stop()
+    try {
+      await flush()
+    } catch (error) {
+      app.log.error({ err: error, lost: recorder?.buffered ?? 0 }, 'usage could not be written before the end')
+    }
+    await storage.close()
+  })
+}
+
+async function prune (storage: Storage, { clock, keys, usage }: CompleteOptions): Promise<void> {
+  const now = clock.now()
+  const steps = [
+    ...(usage === null ? [] : [async () => await storage.pruneUsage(slotStart(now - usage.retention, 'hour'), PRUNE_STEP)]),
+    async () => await storage.pruneKeys(now - keys.retention, PRUNE_STEP)
+  ]
+  for (const step of steps) {
+    while (await step() > 0) await nextTurn()
+  }
+}
+
+/** The plugin: `await app.register(selfServeKeys, { session, … })`, on the root instance. */
+export const selfServeKeys = fp(plugin, { name: 'self-serve-keys', fastify: '5.x' })

@@ -1,0 +1,62 @@
+// Better Auth sessions as a session resolver.
+import type { Profile } from '../register.js'
+import type { Account, SessionAsk, SessionResolver } from './session.js'
+
+/** What we use of a Better Auth instance, so that no version of it is imported. */
+export interface BetterAuthLike {
+  api: {
+    getSession (input: {
+      headers: Headers
+      query: { disableCookieCache: true, disableRefresh: true }
+    }): Promise<BetterAuthSession | null>
+  }
+}
+
+export interface BetterAuthSession {
+  session: { id: string, userId: string } & Record<string, unknown>
+  user: BetterAuthUser
+}
+export interface BetterAuthUser {
+  id: string
+  name: string
+  email: string
+  emailVerified: boolean
+  createdAt: Date
+}
+
+export interface BetterAuthSessionOptions<S extends BetterAuthSession> {
+  /**
+   * Whose keys this session manages; null for nobody (401). For an organisation's keys return its id.
+   * @default the user
+   */
+  account?: (session: S, ask: SessionAsk) => Account | null | Promise<Account | null>
+}
+
+/**
+ * Asks Better Auth who is signed in. For bearer tokens its `bearer()` plugin must be on.
+ *
+ * Better Auth lets a good cookie rescue a bad bearer, answers revoked sessions from its cookie cache, and extends
+ * sessions on read, losing the renewed cookie. So it is asked with one credential header, without cache and refresh.
+ */
+export function betterAuthSession<S extends BetterAuthSession> (
+  auth: { api: { getSession (input: Parameters<BetterAuthLike['api']['getSession']>[0]): Promise<S | null> } },
+  { account = userAccount }: BetterAuthSessionOptions<S> = {}
+): SessionResolver {
+  const ask = async (header: 'authorization' | 'cookie', value: string, ask: SessionAsk): Promise<Account | null> => {
+    const session = await auth.api.getSession({
+      headers: new Headers({ [header]: value }),
+      query: { disableCookieCache: true, disableRefresh: true }
+    })
+    return session === null ? null : await account(session, ask)
+  }
+  return {
+    bearer: async (token, asked) => await ask('authorization', `Bearer ${token}`, asked),
+    cookie: async (asked) => await ask('cookie', asked.headers.get('cookie') ?? '', asked)
+  }
+}
+
+function userAccount ({ user }: BetterAuthSession): Account {
+  const { id, name, email, emailVerified, createdAt } = user
+  const profile = { name, email, emailVerified, createdAt: createdAt.toISOString() } as Profile
+  return { id, actor: { id, name }, profile }
+}

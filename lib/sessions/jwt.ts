@@ -1,0 +1,81 @@
+// JSON Web Tokens as a session resolver, verified with jose (RFC 7519, RFC 8725).
+import { createRemoteJWKSet, errors, jwtVerify, type JWTPayload, type JWTVerifyGetKey } from 'jose'
+import type { Account, SessionAsk, SessionResolver } from './session.js'
+
+export interface JwtSessionOptions {
+  /** URL of the issuer's JSON Web Key Set. Either this or `secret`. */
+  jwks?: string | URL
+  /** Shared secret of an HMAC algorithm, at least 32 characters. */
+  secret?: string
+  /** `iss` must be this. */
+  issuer: string
+  /** `aud` must hold this. */
+  audience: string
+  /** Allowed `alg` values; nothing else is. Never `none`. */
+  algorithms: string[]
+  /**
+   * Whose keys these claims manage; null for nobody (401).
+   * @default `{ id: sub, actor: { id: sub, name } }`
+   */
+  account?: (claims: JWTPayload, ask: SessionAsk) => Account | null | Promise<Account | null>
+  /** Name of a cookie that carries the token for reads. @default none: bearer only */
+  cookie?: string
+}
+
+/**
+ * Verifies signature, algorithm, issuer, audience and expiry (a token without `exp` is refused). A bad token is nobody;
+ * keys that cannot be fetched are a failure (503).
+ * @throws TypeError when the options leave it open what a good token is
+ */
+export function jwtSession (options: JwtSessionOptions): SessionResolver {
+  const { issuer, audience, algorithms, account = subjectAccount, cookie } = options
+  if ((options.jwks === undefined) === (options.secret === undefined)) {
+    throw new TypeError('jwtSession: give either "jwks" or "secret".')
+  }
+  if (options.secret !== undefined && options.secret.length < 32) {
+    throw new TypeError('jwtSession: "secret" must have at least 32 characters.')
+  }
+  if (algorithms.length === 0 || algorithms.includes('none')) {
+    throw new TypeError('jwtSession: "algorithms" must name the signature algorithms that are allowed.')
+  }
+  for (const [name, value] of Object.entries({ issuer, audience })) {
+    if (typeof value !== 'string' || value === '') throw new TypeError(`jwtSession: "${name}" must be a string.`)
+  }
+  const key: JWTVerifyGetKey = options.jwks === undefined
+    ? async () => new TextEncoder().encode(options.secret)
+    : createRemoteJWKSet(new URL(options.jwks))
+
+  const accountOf = async (token: string, ask: SessionAsk): Promise<Account | null> => {
+    try {
+      const { payload } = await jwtVerify(token, key, { issuer, audience, algorithms, requiredClaims: ['exp'] })
+      return await account(payload, ask)
+    } catch (error) {
+      if (isBadToken(error)) return null
+      throw error
+    }
+  }
+  return {
+    bearer: accountOf,
+    ...(cookie !== undefined && {
+      cookie: async (ask: Parameters<NonNullable<SessionResolver['cookie']>>[0]) => {
+        const token = ask.cookies[cookie]
+        return token === undefined ? null : await accountOf(token, ask)
+      }
+    })
+  }
+}
+
+/** Faults of the token itself; what concerns the key set's server is not among them. */
+const BAD_TOKEN: ReadonlySet<string> = new Set([
+  errors.JWTClaimValidationFailed.code, errors.JWTExpired.code, errors.JWTInvalid.code, errors.JWSInvalid.code,
+  errors.JWSSignatureVerificationFailed.code, errors.JOSEAlgNotAllowed.code, errors.JOSENotSupported.code,
+  errors.JWKSNoMatchingKey.code, errors.JWKSMultipleMatchingKeys.code
+])
+
+function isBadToken (error: unknown): boolean {
+  return error instanceof errors.JOSEError && BAD_TOKEN.has(error.code)
+}
+
+function subjectAccount ({ sub, name }: JWTPayload): Account | null {
+  return sub === undefined ? null : { id: sub, actor: { id: sub, name: typeof name === 'string' ? name : undefined } }
+}

@@ -1,0 +1,47 @@
+// A storage whose every failure, and every answer that is late, is STORAGE_UNAVAILABLE: never a pass, never "no such key".
+import { makeError, type SelfServeKeysError } from '../errors.js'
+import { isPromise, within } from '../time.js'
+import type { Storage } from './storage.js'
+
+/** Seconds after which a client may try again. */
+export const RETRY_AFTER = 1
+
+/** @param timeout ms that any call may take */
+export function guardedStorage (storage: Storage, timeout: number): Storage {
+  const guard = <A extends unknown[], T>(call: (...args: A) => T | Promise<T>) => (...args: A): T | Promise<T> => {
+    try {
+      const answer = call(...args)
+      return isPromise(answer) ? within(timeout, answer, () => new Error(`no answer in ${timeout} ms`)).catch(refuse) : answer
+    } catch (error) {
+      return refuse(error)
+    }
+  }
+  const later = <A extends unknown[], T>(call: (...args: A) => Promise<T>): (...args: A) => Promise<T> => {
+    const guarded = guard(call)
+    return async (...args) => await guarded(...args)
+  }
+  return {
+    open: async (context) => { await storage.open(context) },
+    close: later(async () => { await storage.close() }),
+    findKeyByHash: guard((digests) => storage.findKeyByHash(digests)),
+    findKey: later(async (publicId) => await storage.findKey(publicId)),
+    getKey: later(async (accountId, publicId) => await storage.getKey(accountId, publicId)),
+    listKeys: later(async (query) => await storage.listKeys(query)),
+    countKeys: later(async (accountId, now) => await storage.countKeys(accountId, now)),
+    issueKey: later(async (input) => await storage.issueKey(input)),
+    revokeKey: later(async (input) => await storage.revokeKey(input)),
+    rehashKeys: later(async (moves) => { await storage.rehashKeys(moves) }),
+    pruneKeys: later(async (endedBefore, limit) => await storage.pruneKeys(endedBefore, limit)),
+    recordUsage: later(async (batch) => { await storage.recordUsage(batch) }),
+    readUsage: later(async (query) => await storage.readUsage(query)),
+    pruneUsage: later(async (before, limit) => await storage.pruneUsage(before, limit))
+  }
+}
+
+function refuse (cause: unknown): never {
+  throw storageUnavailable(cause)
+}
+
+function storageUnavailable (cause: unknown): SelfServeKeysError<'STORAGE_UNAVAILABLE'> {
+  return makeError('STORAGE_UNAVAILABLE', { cause, details: { part: 'storage', retryAfter: RETRY_AFTER } })
+}

@@ -1,0 +1,33 @@
+// The executable form of the storage port: one suite that every storage passes, under any test runner.
+import { keyCases } from './contract/keys.js'
+import { listCases } from './contract/lists.js'
+import { usageCases } from './contract/usage.js'
+import type { Storage } from './storage.js'
+
+/** One claim about a storage: `run` rejects, with an AssertionError where an answer is wrong, if it does not hold. */
+export interface ContractCase { readonly name: string, readonly run: () => Promise<void> }
+
+/** ms that a storage may wait for a lock while the suite runs. */
+const TIMEOUT = 10_000
+
+/**
+ * The suite, for a storage of your own:
+ * ```ts
+ * for (const { name, run } of storageContract(() => myStorage())) test(name, run)
+ * ```
+ * @param create makes an empty storage, not yet open. Each case makes its own, opens it and closes it.
+ */
+export function storageContract (create: () => Storage | Promise<Storage>): ContractCase[] {
+  return Object.entries({ ...keyCases, ...listCases, ...usageCases }).map(([name, check]) => ({
+    name,
+    async run () {
+      const storage = await create()
+      await storage.open({ log: console, timeout: TIMEOUT })
+      try {
+        await check(storage)
+      } finally {
+        await storage.close()
+      }
+    }
+  }))
+}

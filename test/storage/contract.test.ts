@@ -1,0 +1,44 @@
+// Every storage we ship passes the storage contract, however it is opened.
+import { join } from 'node:path'
+import Database from 'better-sqlite3'
+import { CamelCasePlugin, Kysely, SqliteDialect } from 'kysely'
+import t from 'tap'
+import { kyselyStorage } from '../../lib/storage/kysely/index.js'
+import { memoryStorage, storageContract } from '../../lib/testing.js'
+import type { Storage } from '../../lib/storage/storage.js'
+
+let files = 0
+const folder = t.testdir()
+const newFile = (): string => join(folder, `${++files}.db`)
+
+/** A host's own Kysely instance, with a plugin that renames every column and table. */
+function hostDatabase (): Kysely<unknown> {
+  const db = new Kysely<unknown>({ dialect: new SqliteDialect({ database: new Database(':memory:') }), plugins: [new CamelCasePlugin()] })
+  t.teardown(async () => { await db.destroy() })
+  return db
+}
+
+const storages: Record<string, () => Storage> = {
+  'memory storage': memoryStorage,
+  'kysely storage on a file': () => kyselyStorage({ file: newFile() }),
+  'kysely storage in memory': () => kyselyStorage({ file: ':memory:' }),
+  'kysely storage on a host\'s db with plugins': () => kyselyStorage({ db: hostDatabase(), type: 'sqlite', migrate: 'start' }),
+  'kysely storage with a table prefix': () =>
+    kyselyStorage({ db: hostDatabase(), type: 'sqlite', migrate: 'start', tablePrefix: 'x_' }),
+  'kysely storage on a dialect': () =>
+    kyselyStorage({ dialect: new SqliteDialect({ database: new Database(newFile()) }), type: 'sqlite', migrate: 'start' })
+}
+
+for (const [name, create] of Object.entries(storages)) {
+  t.test(name, async (t) => {
+    for (const { name, run } of storageContract(create)) await t.test(name, run)
+  })
+}
+
+t.test('a case fails where a storage breaks its claim, and closes it all the same', async (t) => {
+  let closed = 0
+  const forgetful = (): Storage => ({ ...memoryStorage(), findKey: async () => null, close: async () => { closed++ } })
+  const outcomes = await Promise.allSettled(storageContract(forgetful).map(async ({ run }) => { await run() }))
+  t.ok(outcomes.some(({ status }) => status === 'rejected'))
+  t.equal(closed, outcomes.length)
+})

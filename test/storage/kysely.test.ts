@@ -1,0 +1,428 @@
+// What kysely storage promises beyond the storage contract: its schema, its locks, its connections, its options.
+import { spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
+import { fileURLToPath } from 'node:url'
+import Database, { type Database as Handle } from 'better-sqlite3'
+import { Kysely, sql, SqliteDialect, type CompiledQuery } from 'kysely'
+import t, { type Test } from 'tap'
+import { statusOf, STATUSES, type StoredKey } from '../../lib/keys/api-key.js'
+import { kyselyStorage, type KyselyStorageOptions } from '../../lib/storage/kysely/index.js'
+import { migrationSteps } from '../../lib/storage/kysely/migrate.js'
+import { openSqliteFile } from '../../lib/storage/kysely/sqlite.js'
+import type { Tables } from '../../lib/storage/kysely/tables.js'
+import type { Storage } from '../../lib/storage/storage.js'
+import { DAY, HOUR } from '../../lib/time.js'
+import { ACCOUNT, event, failure, issue, IN_STATUS, keysOf, newKey, NOW, OTHER_ACCOUNT, record, revoke } from '../helpers/keys.js'
+
+let files = 0
+const folder = t.testdir()
+const newFile = (): string => join(folder, `${++files}.db`)
+
+/** An open storage, closed when the test ends. */
+async function opened (t: Test, options: KyselyStorageOptions, timeout = 5000): Promise<Storage> {
+  const storage = kyselyStorage(options)
+  await storage.open({ log: console, timeout })
+  t.teardown(async () => { await storage.close() })
+  return storage
+}
+
+/** Another connection to the file, as another process would have. */
+function handleOn (t: Test, file: string): Handle {
+  const handle = new Database(file, { timeout: 0 })
+  t.teardown(() => handle.close())
+  return handle
+}
+
+/** A storage on a host's Kysely instance, the host's handle, and every query that was run. */
+async function onHostDatabase (t: Test, afterQuery = (_query: CompiledQuery): void => {}): Promise<{
+  storage: Storage, handle: Handle, db: Kysely<Tables>, queries: CompiledQuery[]
+}> {
+  const handle = handleOn(t, ':memory:')
+  const queries: CompiledQuery[] = []
+  const db = new Kysely<Tables>({
+    dialect: new SqliteDialect({ database: handle }),
+    log ({ query }) {
+      queries.push(query)
+      afterQuery(query)
+    }
+  })
+  return { storage: await opened(t, { db, type: 'sqlite', migrate: 'start' }), handle, db, queries }
+}
+
+function child (script: string, ...args: string[]): ChildProcess & { stdout: NodeJS.ReadableStream, stdin: NodeJS.WritableStream } {
+  const path = fileURLToPath(new URL(script, import.meta.url))
+  return spawn(process.execPath, [...process.execArgv, path, ...args], { stdio: ['pipe', 'pipe', 'inherit'] })
+}
+
+t.test('options', async (t) => {
+  const db = {} as unknown as Kysely<unknown>
+  const cases: Array<[object, string, RegExp]> = [
+    [{}, 'file', /must be given alone/],
+    [{ file: 'a.db', db, type: 'sqlite' }, 'file', /must be given alone/],
+    [{ dialect: db, db, type: 'sqlite' }, 'dialect', /must be given alone/],
+    // Else it would count as given when it comes to closing.
+    [{ db, dialect: undefined, type: 'sqlite' }, 'dialect', /must be given alone/],
+    [{ file: undefined }, 'file', /must be a path/],
+    [{ file: '' }, 'file', /must be a path/],
+    [{ file: 5 }, 'file', /must be a path/],
+    [{ db: undefined, type: 'sqlite' }, 'db', /must be one of Kysely's/],
+    [{ dialect: null, type: 'sqlite' }, 'dialect', /must be one of Kysely's/],
+    [{ file: 'a.db', type: 'sqlite' }, 'type', /must be 'sqlite' beside dialect or db, and is not given beside file/],
+    [{ db }, 'type', /must be 'sqlite' beside/],
+    [{ dialect: db, type: 'oracle' }, 'type', /must be 'sqlite' beside/],
+    [{ file: 'a.db', migrate: true }, 'migrate', /must be 'start' or 'never'/],
+    [{ file: 'a.db', tablePrefix: 'Keys_' }, 'tablePrefix', /lower-case letters/],
+    [{ file: 'a.db', tablePrefix: '' }, 'tablePrefix', /lower-case letters/],
+    [{ file: 'a.db', tablePrefix: 'a'.repeat(32) }, 'tablePrefix', /lower-case letters/],
+    [{ file: 'a.db', tablePrefix: 'x"; drop table y; --' }, 'tablePrefix', /lower-case letters/],
+    [{ file: 'a.db', tablePrefix: 5 }, 'tablePrefix', /lower-case letters/],
+    [{ file: 'a.db', prefix: 'x_' }, 'prefix', /is not an option/]
+  ]
+  for (const [options, option, message] of cases) {
+    t.throws(() => kyselyStorage(options as KyselyStorageOptions),
+      { code: 'INVALID_OPTION', message, details: { option } }, JSON.stringify(options))
+  }
+  for (const options of [undefined, { file: 'a.db', tablePrefix: 'a'.repeat(31) }, { file: 'a.db', migrate: 'never' as const }]) {
+    t.doesNotThrow(() => kyselyStorage(options))
+  }
+  t.notOk(existsSync('a.db') || existsSync('self-serve-keys.db'), 'nothing is made before open()')
+})
+
+t.test('a storage that is not open says so', async (t) => {
+  const storage = kyselyStorage({ file: newFile() })
+  t.throws(() => storage.findKeyByHash([]), /not open/)
+  await t.rejects(storage.issueKey({ key: newKey(), maxKeys: 1, now: NOW }), /not open/)
+  await storage.close()
+  await storage.open({ log: console, timeout: 1000 })
+  await storage.close()
+  await t.rejects(storage.findKey('key_1'), /not open/)
+})
+
+t.test('every migration step is numbered without a gap and says whether it is additive or breaking', async (t) => {
+  const steps = migrationSteps('sqlite')
+  t.strictSame(steps.map(({ step }) => step), steps.map((_, index) => index + 1))
+  for (const step of steps) {
+    t.match(step.sql, step.breaking ? /^-- breaking: \S/ : /^-- additive: \S/, step.name)
+    t.match(step.name, /^[a-z0-9-]+$/)
+  }
+})
+
+t.test('the schema is the one in schema.sqlite.sql', async (t) => {
+  const { handle } = await onHostDatabase(t)
+  const rows = handle.prepare('select sql from sqlite_schema where sql is not null and name not like \'sqlite_%\' order by rowid').all()
+  const actual = (rows as Array<{ sql: string }>).map(({ sql }) => `${sql};\n`).join('\n')
+  const dump = new URL('./schema.sqlite.sql', import.meta.url)
+  // `tap --snapshot test/storage/kysely.test.ts` writes it anew.
+  if (process.env.TAP_SNAPSHOT === '1') writeFileSync(dump, actual)
+  t.equal(actual, readFileSync(dump, 'utf8'))
+})
+
+t.test('without migrate \'start\' a missing schema rejects and names the step, and nothing is made', async (t) => {
+  const file = newFile()
+  const message = /lacks migration step 1 \(keys-and-usage\).*migrate: 'start'/
+  const open = async (options: KyselyStorageOptions): Promise<void> =>
+    await kyselyStorage(options).open({ log: console, timeout: 1000 })
+  await t.rejects(open({ file, migrate: 'never' }), { code: 'SCHEMA_OUTDATED', message })
+  const handle = handleOn(t, file)
+  const tables = (): unknown[] => handle.prepare('select name from sqlite_schema').all()
+  t.strictSame(tables(), [])
+  const db = new Kysely<unknown>({ dialect: new SqliteDialect({ database: handle }) })
+  await t.rejects(open({ db, type: 'sqlite' }), { code: 'SCHEMA_OUTDATED', message })
+  t.strictSame(tables(), [])
+  t.ok(handle.open, 'a host\'s db stays open even then')
+  const ours = new Database(file)
+  await t.rejects(open({ dialect: new SqliteDialect({ database: ours }), type: 'sqlite' }), { code: 'SCHEMA_OUTDATED' })
+  t.notOk(ours.open, 'a dialect is closed')
+
+  await (await opened(t, { file })).close()
+  handle.exec('delete from self_serve_migrations')
+  await t.rejects(open({ file, migrate: 'never' }), { code: 'SCHEMA_OUTDATED', message })
+})
+
+t.test('a schema with a later breaking step is refused, one with a later additive step is used', async (t) => {
+  const file = newFile()
+  const first = await opened(t, { file })
+  const key = await issue(first)
+  await first.close()
+  const handle = handleOn(t, file)
+  handle.exec('insert into self_serve_migrations values (2, \'more\', 0, 0)')
+  handle.exec('alter table self_serve_api_keys add column later text')
+  for (const migrate of ['start', 'never'] as const) {
+    const storage = await opened(t, { file, migrate })
+    t.strictSame(await storage.findKey(key.publicId), key)
+    t.equal((await storage.issueKey({ key: newKey(), maxKeys: 9, now: NOW })).outcome, 'issued')
+    await storage.close()
+  }
+  handle.exec('insert into self_serve_migrations values (3, \'new-ways\', 1, 0)')
+  for (const migrate of ['start', 'never'] as const) {
+    await t.rejects(kyselyStorage({ file, migrate }).open({ log: console, timeout: 1000 }),
+      { code: 'SCHEMA_OUTDATED', message: /has migration step 3 \(new-ways\), which this version does not know/ })
+  }
+})
+
+t.test('a restart keeps what was stored and applies no step twice; the folder is made if missing', async (t) => {
+  const file = join(folder, 'made', 'if', 'missing', 'keys.db')
+  const first = await opened(t, { file })
+  const key = await issue(first, { isDefault: true })
+  await record(first, [event(key, NOW)])
+  await first.close()
+  const handle = handleOn(t, file)
+  const steps = (): unknown[] => handle.prepare('select * from self_serve_migrations').all()
+  const before = steps()
+  const second = await opened(t, { file })
+  t.strictSame(await keysOf(second), [{ ...key, lastUsedAt: NOW }])
+  t.strictSame(steps(), before)
+})
+
+t.test('twenty storages opened at once on a new file, in this process and in four others, work side by side', async (t) => {
+  const file = newFile()
+  const children = Array.from({ length: 4 }, () => child('open-and-issue.ts', file))
+  await Promise.all(children.map(async ({ stdout }) => { await once(stdout, 'data') }))
+  for (const { stdin } of children) stdin.write('go')
+  const [outcomes, codes] = await Promise.all([
+    Promise.all(children.map(async ({ stdout }) => await text(stdout))),
+    Promise.all(children.map(async (process) => (await once(process, 'exit'))[0])),
+    Promise.all(Array.from({ length: 20 }, async () => await issue(await opened(t, { file }, 30_000), { isDefault: true })))
+  ])
+  t.strictSame(codes, [0, 0, 0, 0])
+  const keys = await keysOf(await opened(t, { file }))
+  t.equal(keys.length, 40)
+  t.strictSame(keys.map(({ sequence }) => sequence), keys.map((_, index) => 40 - index))
+  t.strictSame(keys.map(({ isDefault }) => isDefault), keys.map((_, index) => index === 0))
+  t.strictSame(keys.map(({ rotatedFrom }) => rotatedFrom), [...keys.slice(1).map(({ publicId }) => publicId), null])
+  t.ok(outcomes.join(' ').split(' ').filter((outcome) => outcome === 'issued').length <= 1)
+  t.equal(handleOn(t, file).prepare('select * from self_serve_migrations').all().length, migrationSteps('sqlite').length)
+})
+
+t.test('two prefixes in one database know nothing of each other', async (t) => {
+  const file = newFile()
+  const [a, b] = [await opened(t, { file, tablePrefix: 'a_' }), await opened(t, { file, tablePrefix: 'b_' })]
+  const key = await issue(a, { isDefault: true })
+  t.equal(await b.findKey(key.publicId), null)
+  t.equal((await b.issueKey({ key, maxKeys: 1, now: NOW })).outcome, 'issued')
+})
+
+t.test('a host\'s db is left open by close(), a dialect is closed', async (t) => {
+  const { storage, db, handle } = await onHostDatabase(t)
+  await storage.close()
+  t.ok(handle.open)
+  t.strictSame((await sql`select 1 as one`.execute(db)).rows, [{ one: 1 }])
+
+  const ours = new Database(':memory:')
+  await (await opened(t, { dialect: new SqliteDialect({ database: ours }), type: 'sqlite', migrate: 'start' })).close()
+  t.notOk(ours.open)
+})
+
+t.test('a commit is on the disk when it is answered, and the verifying connection cannot write', async (t) => {
+  const { writer, reader, close, all } = await openSqliteFile(newFile(), 1000)
+  t.teardown(close)
+  for (const [pragma, value] of [['journal_mode', 'wal'], ['synchronous', 2], ['foreign_keys', 1], ['busy_timeout', 0]] as const) {
+    const { rows } = await sql`${sql.raw(`pragma ${pragma}`)}`.execute(writer)
+    t.strictSame(Object.values(rows[0]!), [value], pragma)
+  }
+  await sql`create table things (name text)`.execute(writer)
+  await t.rejects(sql`insert into things values ('a')`.execute(reader), { code: 'SQLITE_READONLY' })
+  t.throws(() => all(sql`delete from things returning *`.compile(reader) as CompiledQuery), { code: 'SQLITE_READONLY' })
+})
+
+t.test('a file that is no database, or no file, is refused at once', async (t) => {
+  const file = newFile()
+  writeFileSync(file, 'This is a text, and long enough to be taken for the header of a database file. '.repeat(10))
+  await t.rejects(kyselyStorage({ file }).open({ log: console, timeout: 60_000 }), { code: 'SQLITE_NOTADB' })
+  await t.rejects(kyselyStorage({ file: folder }).open({ log: console, timeout: 60_000 }), { code: 'SQLITE_CANTOPEN' })
+})
+
+t.test('verification answers at once, sees every commit of others, and no change under way', async (t) => {
+  const file = newFile()
+  const storage = await opened(t, { file })
+  const key = await issue(storage)
+  const find = (): unknown => storage.findKeyByHash([{ hash: key.hash, pepperId: null }])
+  const other = handleOn(t, file)
+  other.exec('begin immediate')
+  other.exec(`update self_serve_api_keys set revoked_at = ${NOW}, revoked_reason = 'leaked', ends_at = ${NOW}`)
+  t.strictSame(find(), key)
+  t.strictSame(await keysOf(storage), [key])
+  other.exec('rollback')
+  t.strictSame(find(), key)
+  other.exec(`update self_serve_api_keys set revoked_at = ${NOW}, revoked_reason = 'leaked', ends_at = ${NOW}`)
+  t.strictSame(find(), { ...key, revokedAt: NOW, revokedReason: 'leaked' })
+  // Nor one of its own: a key is not found, and then found whole.
+  const next = newKey()
+  const issuing = issue(storage, next)
+  const seen = new Set<unknown>()
+  for (let turn = 0; turn < 2000; turn++) seen.add(JSON.stringify(await storage.findKeyByHash([{ hash: next.hash, pepperId: null }])))
+  t.strictSame([...seen], ['null', JSON.stringify(await storage.findKey((await issuing).publicId))])
+})
+
+t.test('a lock that others hold for longer than the timeout rejects in time, stops nothing else and leaves nothing behind', async (t) => {
+  const file = newFile()
+  const storage = await opened(t, { file }, 200)
+  const key = await issue(storage, { isDefault: true })
+  const other = handleOn(t, file)
+  other.exec('begin immediate')
+  let ticks = 0
+  const timer = setInterval(() => { ticks++ }, 5)
+  const start = performance.now()
+  const changes = [
+    ...Array.from({ length: 50 }, async () => { await storage.issueKey({ key: newKey({ isDefault: true }), maxKeys: 9, now: NOW }) }),
+    storage.revokeKey({ accountId: ACCOUNT, publicId: key.publicId, reason: 'leaked', now: NOW }),
+    storage.rehashKeys([{ publicId: key.publicId, fromHash: key.hash, hash: 'f00d', pepperId: 'p1' }]),
+    storage.pruneKeys(NOW + DAY, 9),
+    record(storage, [event(key, NOW)]),
+    storage.pruneUsage(NOW, 9)
+  ]
+  const reads = [storage.findKeyByHash([{ hash: key.hash, pepperId: null }]), (await keysOf(storage))[0]]
+  const readTime = performance.now() - start
+  const outcomes = await Promise.allSettled(changes)
+  const time = performance.now() - start
+  clearInterval(timer)
+  for (const outcome of outcomes) t.match(outcome, { status: 'rejected', reason: { code: 'SQLITE_BUSY' } })
+  t.ok(time >= 190 && time < 1000, `${time} ms`)
+  t.ok(ticks >= 10, `${ticks} of 40 ticks: the event loop goes on`)
+  t.strictSame(reads, [key, key])
+  t.ok(readTime < 150, 'reads do not wait')
+  other.exec('rollback')
+  t.strictSame(await keysOf(storage), [key])
+  t.equal((await issue(storage)).sequence, key.sequence + 1)
+})
+
+t.test('a lock that others hold briefly is waited for', async (t) => {
+  const file = newFile()
+  const storage = await opened(t, { file })
+  const other = handleOn(t, file)
+  other.exec('begin immediate')
+  setTimeout(() => other.exec('commit'), 50)
+  const keys = await Promise.all([issue(storage), issue(storage)])
+  t.strictSame(keys.map(({ sequence }) => sequence).sort(), [1, 2])
+})
+
+t.test('opening waits for a lock too, no longer than the timeout', async (t) => {
+  const file = newFile()
+  const other = handleOn(t, file)
+  other.exec('begin exclusive')
+  await t.rejects(kyselyStorage({ file }).open({ log: console, timeout: 50 }), { code: 'SQLITE_BUSY' })
+  setTimeout(() => other.exec('rollback'), 50)
+  await opened(t, { file })
+})
+
+t.test('a statement that fails takes the whole change with it', async (t) => {
+  const { storage, handle } = await onHostDatabase(t)
+  const key = await issue(storage, { isDefault: true })
+  await record(storage, [event(key, NOW - HOUR)])
+  const usage = async (): Promise<unknown> => await storage.readUsage(
+    { accountId: ACCOUNT, unit: 'hour', start: NOW - NOW % HOUR - 23 * HOUR, end: NOW - NOW % HOUR + HOUR, perKeyLimit: 9, recentLimit: 9 })
+  const before = [await keysOf(storage), await usage()]
+  const batch = { id: 'batch', sealedAt: NOW, events: [failure(key, NOW), event(key, NOW - DAY)] }
+  // `rollback`: the database ends the transaction by itself, as it does when a disk is full.
+  for (const action of ['abort', 'fail', 'rollback']) {
+    handle.exec(`
+      create trigger stop_version before insert on self_serve_api_key_versions begin select raise(${action}, 'stopped'); end;
+      create trigger stop_day after insert on self_serve_usage_days begin select raise(${action}, 'stopped'); end;
+      create trigger stop_revoke after update of revoked_at on self_serve_api_keys when new.revoked_reason = 'leaked'
+        begin select raise(${action}, 'stopped'); end;
+      create trigger stop_prune after delete on self_serve_api_keys begin select raise(${action}, 'stopped'); end`)
+    await t.rejects(storage.issueKey({ key: newKey({ isDefault: true }), maxKeys: 9, now: NOW }), /^Error: stopped$|stopped/, action)
+    await t.rejects(storage.revokeKey({ accountId: ACCOUNT, publicId: key.publicId, reason: 'leaked', now: NOW }), /stopped/, action)
+    await t.rejects(storage.recordUsage(batch), /stopped/, action)
+    t.notOk(handle.inTransaction)
+    t.strictSame([await keysOf(storage), await usage()], before, action)
+    for (const name of ['version', 'day', 'revoke', 'prune']) handle.exec(`drop trigger stop_${name}`)
+  }
+  // The batch whose first try failed counts, once.
+  await storage.recordUsage(batch)
+  await storage.recordUsage(batch)
+  t.match(await usage(), { timeline: [{ requests: 1 }, { requests: 1, failures: 1 }] })
+  t.equal((await issue(storage)).sequence, key.sequence + 1)
+})
+
+t.test('a full disk rejects, and leaves a database that goes on when there is room', async (t) => {
+  const { storage, handle } = await onHostDatabase(t)
+  const before = await issue(storage, { isDefault: true })
+  const room = handle.pragma('max_page_count', { simple: true })
+  handle.pragma(`max_page_count = ${String(handle.pragma('page_count', { simple: true }))}`)
+  const large = { metadata: { text: 'x'.repeat(100_000) }, isDefault: true }
+  await t.rejects(storage.issueKey({ key: newKey(large), maxKeys: 9, now: NOW }), { code: 'SQLITE_FULL' })
+  t.notOk(handle.inTransaction)
+  t.strictSame(await keysOf(storage), [before])
+  handle.pragma(`max_page_count = ${String(room)}`)
+  t.equal((await issue(storage, large)).rotatedFrom, before.publicId)
+})
+
+t.test('a key that ends while the list is read is listed once', async (t) => {
+  let ending: (() => void) | undefined
+  const { storage, handle } = await onHostDatabase(t, ({ sql }) => {
+    if (sql.includes('"ends_at" >')) ending?.()
+  })
+  const ended = await revoke(storage, await issue(storage))
+  const [older, key] = [await issue(storage), await issue(storage, { isDefault: true })]
+  ending = () => { handle.exec(`update self_serve_api_keys set revoked_at = ${NOW}, ends_at = ${NOW} where public_id = '${key.publicId}'`) }
+  const page = await storage.listKeys({ accountId: ACCOUNT, now: NOW, limit: 3 })
+  t.strictSame(page, { keys: [key, older, ended], before: null })
+})
+
+t.test('statuses that come from columns the port cannot set yet are listed, counted and replaced as they read', async (t) => {
+  const { storage, handle } = await onHostDatabase(t)
+  const set = (key: StoredKey, { expiresAt, retiresAt, revokedAt, disabledBy }: Partial<StoredKey>): void => {
+    const ends = [expiresAt, retiresAt, revokedAt].filter((end) => typeof end === 'number')
+    handle.prepare(`update self_serve_api_keys set expires_at = ?, retires_at = ?, revoked_at = ?, disabled_by = ?, ends_at = ?
+      where public_id = ?`).run(expiresAt, retiresAt, revokedAt, disabledBy, Math.min(...ends, Number.MAX_SAFE_INTEGER), key.publicId)
+  }
+  const ends = [null, NOW - 1, NOW, NOW + 1]
+  for (const expiresAt of ends) {
+    for (const retiresAt of ends) {
+      for (const revokedAt of [null, NOW, NOW + 5]) {
+        for (const disabledBy of [null, 'account', 'host'] as const) {
+          set(await issue(storage), { expiresAt, retiresAt, revokedAt, disabledBy })
+        }
+      }
+    }
+  }
+  const keys = await keysOf(storage)
+  t.equal(keys.length, 144)
+  for (const status of STATUSES) {
+    const page = await storage.listKeys({ accountId: ACCOUNT, now: NOW, status, limit: 1000 })
+    const expected = keys.filter((key) => statusOf(key, NOW) === status)
+    t.ok(expected.length > 0)
+    t.strictSame(page, { keys: expected, before: null }, status)
+  }
+  const current = keys.filter((key) => ['active', 'disabled', 'retiring'].includes(statusOf(key, NOW)))
+  t.strictSame(await storage.countKeys(ACCOUNT, NOW), { total: 144, active: current.length })
+
+  const accountId = OTHER_ACCOUNT
+  const holder = await issue(storage, { accountId, isDefault: true })
+  set(holder, { ...holder, disabledBy: 'host' })
+  t.strictSame(await storage.issueKey({ key: newKey({ accountId, isDefault: true }), maxKeys: 9, now: NOW }), { outcome: 'disabled_by_host' })
+  t.strictSame(await keysOf(storage, accountId), [{ ...holder, disabledBy: 'host' }])
+  set(holder, { ...holder, ...IN_STATUS.disabled })
+  t.equal((await issue(storage, { accountId, isDefault: true })).rotatedFrom, holder.publicId)
+})
+
+t.test('usage is read by seeking, never by sorting or scanning events', async (t) => {
+  const { storage, handle, queries } = await onHostDatabase(t)
+  const key = await issue(storage)
+  await record(storage, [event(key, NOW), failure(key, NOW - HOUR)])
+  const plans = async (unit: 'minute' | 'hour' | 'day'): Promise<string[]> => {
+    queries.length = 0
+    await storage.readUsage({ accountId: ACCOUNT, unit, start: NOW - NOW % DAY, end: NOW - NOW % DAY + DAY, perKeyLimit: 100, recentLimit: 50 })
+    return queries.map(({ sql, parameters }) => (handle.prepare(`explain query plan ${sql}`).all(...parameters) as Array<{ detail: string }>)
+      .map(({ detail }) => detail).join('\n'))
+  }
+  for (const unit of ['minute', 'hour', 'day'] as const) {
+    const [, timeline, perKey, requests, failures, ...more] = await plans(unit)
+    t.strictSame(more, [])
+    t.match(requests, 'SEARCH self_serve_usage_events USING PRIMARY KEY (hour=? AND account_number=?)')
+    t.match(failures, 'SEARCH self_serve_usage_events USING INDEX self_serve_usage_failures (hour=? AND account_number=?)')
+    for (const recent of [requests, failures]) t.notMatch(recent, /TEMP B-TREE/)
+    for (const counts of [timeline, perKey]) t.match(counts, /SEARCH self_serve_usage_\w+ USING PRIMARY KEY \((hour|day)[=>]/)
+    for (const plan of [timeline, perKey, requests, failures]) t.notMatch(plan, /SCAN self_serve/)
+  }
+})
+
+t.test('better-sqlite3 is loaded by the first file that is opened, and by no import', async (t) => {
+  const process = child('loaded-modules.ts')
+  process.stdin.end()
+  t.strictSame(JSON.parse(await text(process.stdout)), { before: false, after: true })
+})

@@ -1,0 +1,112 @@
+CREATE TABLE "self_serve_migrations" (
+    step integer primary key, name text not null, breaking integer not null, applied_at integer not null);
+
+CREATE TABLE self_serve_accounts (
+  number integer primary key,
+  id text not null unique,
+  next_sequence integer not null
+) strict;
+
+CREATE TABLE self_serve_api_keys (
+  number integer primary key autoincrement,
+  public_id text not null unique,
+  account_number integer not null references self_serve_accounts (number),
+  -- order of lists; given under the account's lock
+  sequence integer not null,
+  -- lower-case hex; HMAC-SHA-256 under pepper_id, SHA-256 where that is null
+  key_hash text not null unique,
+  pepper_id text,
+  version_number integer not null,
+  label text not null,
+  environment text not null check (environment in ('live', 'test')),
+  access text not null check (access in ('secret', 'publishable')),
+  scopes text,
+  allowed_origins text not null,
+  allowed_ips text not null,
+  -- the environment while this is the account's default key for it, else null
+  default_slot text check (default_slot = environment),
+  prefix text not null,
+  first8 text not null,
+  last4 text not null,
+  created_by text,
+  disabled_by text check (disabled_by in ('account', 'host')),
+  metadata text,
+  created_at integer not null,
+  last_used_at integer,
+  expires_at integer,
+  retires_at integer,
+  revoked_at integer,
+  revoked_reason text,
+  rotated_from text,
+  -- the earliest of the three ends; the largest safe integer while there is none
+  ends_at integer not null,
+  unique (account_number, sequence),
+  unique (account_number, default_slot)
+) strict;
+
+CREATE INDEX self_serve_api_keys_by_end on self_serve_api_keys (account_number, ends_at);
+
+CREATE INDEX self_serve_api_keys_to_prune on self_serve_api_keys (ends_at);
+
+CREATE TABLE self_serve_api_key_versions (
+  number integer primary key autoincrement,
+  key_number integer not null references self_serve_api_keys (number) on delete cascade,
+  label text not null,
+  environment text not null,
+  scopes text
+) strict;
+
+CREATE INDEX self_serve_api_key_versions_by_key on self_serve_api_key_versions (key_number);
+
+CREATE TABLE self_serve_usage_routes (
+  number integer primary key,
+  method text not null,
+  route text not null,
+  unique (method, route)
+) strict;
+
+CREATE TABLE self_serve_usage_batches (
+  number integer primary key autoincrement,
+  id text not null unique,
+  recorded_at integer not null
+) strict;
+
+CREATE INDEX self_serve_usage_batches_to_prune on self_serve_usage_batches (recorded_at);
+
+CREATE TABLE self_serve_usage_events (
+  hour integer not null,
+  account_number integer not null,
+  -- ms into the hour
+  offset integer not null,
+  -- batch number × 1024 + place in the batch
+  sequence integer not null,
+  version_number integer not null,
+  route_number integer not null,
+  status integer not null,
+  duration_us integer not null,
+  failure_code text,
+  request_id text,
+  primary key (hour desc, account_number, offset desc, sequence desc)
+) strict, without rowid;
+
+CREATE INDEX self_serve_usage_failures on self_serve_usage_events (hour desc, account_number, offset desc, sequence desc)
+  where status >= 400;
+
+CREATE TABLE self_serve_usage_hours (
+  hour integer not null,
+  account_number integer not null,
+  key_number integer not null,
+  requests integer not null,
+  failures integer not null,
+  primary key (hour desc, account_number, key_number)
+) strict, without rowid;
+
+CREATE TABLE self_serve_usage_days (
+  day integer not null,
+  account_number integer not null,
+  key_number integer not null,
+  requests integer not null,
+  failures integer not null,
+  primary key (day desc, account_number, key_number)
+) strict, without rowid
+;
