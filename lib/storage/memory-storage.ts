@@ -3,7 +3,7 @@ import type { StoredKey } from '../keys/api-key.js'
 import { endOf, statusOf } from '../keys/api-key.js'
 import { assemblePage, decideIssue, decideRevoke, firstState, hasEnded } from './decide.js'
 import { slotStart } from './slots.js'
-import type { RecordedEvent, Storage, UsageEvent, UsageQuery, UsageRows } from './storage.js'
+import { BATCH_MEMORY, type RecordedEvent, type Storage, type UsageEvent, type UsageQuery, type UsageRows } from './storage.js'
 
 interface Account { readonly number: number, nextSequence: number }
 type Stored = UsageEvent & { readonly order: number }
@@ -14,7 +14,8 @@ export function memoryStorage (): Storage {
   const keys = new Map<string, StoredKey>()
   const publicIdByHash = new Map<string, string>()
   const publicIdByNumber = new Map<number, string>()
-  const recordedBatches = new Set<string>()
+  /** Id → when it was sealed. */
+  const recordedBatches = new Map<string, number>()
   let events: Stored[] = []
   let keyCount = 0
   let eventCount = 0
@@ -134,7 +135,10 @@ export function memoryStorage (): Storage {
 
     async recordUsage (batch) {
       if (recordedBatches.has(batch.id)) return
-      recordedBatches.add(batch.id)
+      recordedBatches.set(batch.id, batch.sealedAt)
+      for (const [id, sealedAt] of recordedBatches) {
+        if (sealedAt < batch.sealedAt - BATCH_MEMORY) recordedBatches.delete(id)
+      }
       for (const event of batch.events) {
         const key = keys.get(publicIdByNumber.get(event.key.key) ?? '')
         if (key === undefined) continue

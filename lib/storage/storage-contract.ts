@@ -1,11 +1,15 @@
 // The executable form of the storage port: one suite that every storage passes, under any test runner.
+import { issueCases } from './contract/issue.js'
 import { keyCases } from './contract/keys.js'
 import { listCases } from './contract/lists.js'
-import { usageCases } from './contract/usage.js'
+import { usageReadingCases } from './contract/usage-reading.js'
+import { usageRecordingCases } from './contract/usage-recording.js'
 import type { Storage } from './storage.js'
 
 /** One claim about a storage: `run` rejects, with an AssertionError where an answer is wrong, if it does not hold. */
 export interface ContractCase { readonly name: string, readonly run: () => Promise<void> }
+
+const CASES = { ...issueCases, ...keyCases, ...listCases, ...usageReadingCases, ...usageRecordingCases }
 
 /** ms that a storage may wait for a lock while the suite runs. */
 const TIMEOUT = 10_000
@@ -18,7 +22,7 @@ const TIMEOUT = 10_000
  * @param create makes an empty storage, not yet open. Each case makes its own, opens it and closes it.
  */
 export function storageContract (create: () => Storage | Promise<Storage>): ContractCase[] {
-  return Object.entries({ ...keyCases, ...listCases, ...usageCases }).map(([name, check]) => ({
+  return Object.entries(CASES).map(([name, check]) => ({
     name,
     async run () {
       const storage = await create()

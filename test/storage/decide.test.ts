@@ -125,9 +125,17 @@ t.test('toApiKey: the owner\'s view holds no hash, no account and no metadata, a
   const view = toApiKey(key, limits, NOW)
   t.notMatch(JSON.stringify(view), /f00d|p1|user_secret|gold/)
   t.match(view, {
-    publicId: key.publicId, status: 'active', scopes: ['blocks:read'], maskedKey: 'sk_live_…9z8a', rateLimits: limits,
-    createdAt: '2026-01-15T12:34:56.789Z', lastUsedAt: '2026-01-15T12:34:56.789Z', expiresAt: '2026-01-15T12:34:56.790Z',
-    retiresAt: null, revokedAt: null, revokedReason: null
+    publicId: key.publicId,
+    status: 'active',
+    scopes: ['blocks:read'],
+    maskedKey: 'sk_live_…9z8a',
+    rateLimits: limits,
+    createdAt: '2026-01-15T12:34:56.789Z',
+    lastUsedAt: '2026-01-15T12:34:56.789Z',
+    expiresAt: '2026-01-15T12:34:56.790Z',
+    retiresAt: null,
+    revokedAt: null,
+    revokedReason: null
   })
   t.equal(toApiKey(storedKey({ scopes: null }), [], NOW).scopes, null)
   for (const status of STATUSES) t.equal(toApiKey(storedKey(IN_STATUS[status]), [], NOW).status, status)

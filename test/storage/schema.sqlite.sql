@@ -1,3 +1,5 @@
+-- The schema after every migration step, written by `npx tap --snapshot test/storage/kysely.test.ts`.
+
 CREATE TABLE "self_serve_migrations" (
     step integer primary key, name text not null, breaking integer not null, applied_at integer not null);
 
@@ -50,7 +52,7 @@ CREATE INDEX self_serve_api_keys_to_prune on self_serve_api_keys (ends_at);
 
 CREATE TABLE self_serve_api_key_versions (
   number integer primary key autoincrement,
-  key_number integer not null references self_serve_api_keys (number) on delete cascade,
+  key_number integer not null references self_serve_api_keys (number),
   label text not null,
   environment text not null,
   scopes text

@@ -66,20 +66,30 @@ export async function keysOf (storage: Storage, accountId = ACCOUNT, now = NOW):
   return page.keys
 }
 
-/** Runs `work` and fails if a key of another account than `accountId`, or its count, is not as before. */
-export async function leavesOthersAlone (storage: Storage, work: () => Promise<void>): Promise<void> {
-  await issue(storage, { accountId: OTHER_ACCOUNT, isDefault: true })
-  await revoke(storage, await issue(storage, { accountId: OTHER_ACCOUNT }))
-  const others = async (): Promise<unknown> =>
-    [await keysOf(storage, OTHER_ACCOUNT), await storage.countKeys(OTHER_ACCOUNT, NOW)]
-  const before = await others()
-  await work()
-  assert.deepEqual(await others(), before)
+/** The case in the presence of another account, which it must leave exactly as it was. */
+export function besideOthers (check: (storage: Storage) => Promise<void>): (storage: Storage) => Promise<void> {
+  return async (storage) => {
+    await issue(storage, { accountId: OTHER_ACCOUNT, isDefault: true })
+    await revoke(storage, await issue(storage, { accountId: OTHER_ACCOUNT }))
+    const others = async (): Promise<unknown> =>
+      [await keysOf(storage, OTHER_ACCOUNT), await storage.countKeys(OTHER_ACCOUNT, NOW)]
+    const before = await others()
+    await check(storage)
+    assert.deepEqual(await others(), before)
+  }
 }
 
 export function event (key: { readonly ref: KeyRef }, time: number, overrides: Partial<UsageEvent> = {}): UsageEvent {
   return {
-    key: key.ref, time, method: 'GET', route: '/v1/blocks/:height', status: 200, durationMs: 1.25, failureCode: null, requestId: null, ...overrides
+    key: key.ref,
+    time,
+    method: 'GET',
+    route: '/v1/blocks/:height',
+    status: 200,
+    durationMs: 1.25,
+    failureCode: null,
+    requestId: null,
+    ...overrides
   }
 }
 

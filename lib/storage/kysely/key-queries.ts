@@ -124,9 +124,12 @@ export async function rehashKeys (db: Db, moves: readonly RehashMove[]): Promise
 }
 
 export async function pruneKeys (db: Db, endedBefore: number, limit: number): Promise<number> {
-  const old = db.selectFrom('api_keys').select('number').where('ends_at', '<', endedBefore).limit(limit)
-  const { numDeletedRows } = await db.deleteFrom('api_keys').where('number', 'in', old).executeTakeFirstOrThrow()
-  return Number(numDeletedRows)
+  const rows = await db.selectFrom('api_keys').select('number').where('ends_at', '<', endedBefore).limit(limit).execute()
+  if (rows.length === 0) return 0
+  const numbers = rows.map(({ number }) => number)
+  await db.deleteFrom('api_key_versions').where('key_number', 'in', numbers).execute()
+  await db.deleteFrom('api_keys').where('number', 'in', numbers).execute()
+  return rows.length
 }
 
 async function slotHolder (db: Db, account: number, environment: Environment): Promise<StoredKey | null> {

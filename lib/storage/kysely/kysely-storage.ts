@@ -8,7 +8,8 @@ import { applySteps, checkSchema, migrationSteps } from './migrate.js'
 import { openSqliteFile, writeTransaction } from './sqlite.js'
 import { TablePrefixPlugin } from './table-prefix.js'
 import { toStoredKey, type KeyRow, type Tables } from './tables.js'
-import * as usage from './usage-queries.js'
+import { readUsage } from './usage-reads.js'
+import { pruneUsage, recordUsage } from './usage-writes.js'
 
 interface CommonOptions {
   /** Begins every table name. Lower-case letters, digits and `_`. @default 'self_serve_' */
@@ -49,6 +50,8 @@ export function kyselyStorage (options: KyselyStorageOptions = { file: './self-s
   const migrate = options.migrate ?? ('file' in options ? 'start' : 'never')
   let timeout = 0
   let opened: Connections | undefined
+  /** The lookup of a key by so many digests, compiled once: building it costs more than running it. */
+  const lookups = new Map<number, CompiledQuery>()
 
   const connections = (): Connections => {
     if (opened === undefined) throw new Error('The storage is not open.')
@@ -77,13 +80,18 @@ export function kyselyStorage (options: KyselyStorageOptions = { file: './self-s
     },
 
     findKeyByHash (digests) {
-      const query = keys.keyByHash(reader(), digests.map(({ hash }) => hash)).compile()
+      const hashes = digests.map(({ hash }) => hash)
+      let lookup = lookups.get(hashes.length)
+      if (lookup === undefined) {
+        lookup = keys.keyByHash(reader(), hashes).compile()
+        lookups.set(hashes.length, lookup)
+      }
       const keyAmong = (rows: KeyRow[]): StoredKey | null => {
         const row = rows.find(({ key_hash: hash, pepper_id: pepperId }) =>
           digests.some((digest) => digest.hash === hash && digest.pepperId === pepperId))
         return row === undefined ? null : toStoredKey(row)
       }
-      const rows = connections().find(query)
+      const rows = connections().find({ ...lookup, parameters: hashes })
       return rows instanceof Promise ? rows.then(keyAmong) : keyAmong(rows)
     },
     findKey: async (publicId) => await keys.findKey(reader(), publicId),
@@ -95,9 +103,9 @@ export function kyselyStorage (options: KyselyStorageOptions = { file: './self-s
     rehashKeys: async (moves) => await write(async (db) => await keys.rehashKeys(db, moves)),
     pruneKeys: async (endedBefore, limit) => await write(async (db) => await keys.pruneKeys(db, endedBefore, limit)),
 
-    recordUsage: async (batch) => await write(async (db) => await usage.recordUsage(db, batch)),
-    readUsage: async (query) => await usage.readUsage(reader(), query),
-    pruneUsage: async (before, limit) => await write(async (db) => await usage.pruneUsage(db, before, limit))
+    recordUsage: async (batch) => await write(async (db) => await recordUsage(db, batch)),
+    readUsage: async (query) => await readUsage(reader(), query),
+    pruneUsage: async (before, limit) => await write(async (db) => await pruneUsage(db, before, limit))
   }
 }
 

@@ -50,7 +50,7 @@ create index {prefix}api_keys_to_prune on {prefix}api_keys (ends_at);
 -- Label, environment and scopes as they were at the time of an event, kept once and referred to.
 create table {prefix}api_key_versions (
   number integer primary key autoincrement,
-  key_number integer not null references {prefix}api_keys (number) on delete cascade,
+  key_number integer not null references {prefix}api_keys (number),
   label text not null,
   environment text not null,
   scopes text

@@ -1,18 +1,17 @@
-// The storage contract on usage: recording, reading, pruning.
+// The storage contract on reading usage: totals, windows, order, limits.
 import assert from 'node:assert/strict'
-import { ulid } from '../../crypto.js'
 import { DAY, HOUR, MINUTE, SECOND } from '../../time.js'
 import { SLOT_MS, slotStart, type SlotUnit } from '../slots.js'
 import type { Storage, UsageEvent, UsageQuery, UsageRows } from '../storage.js'
 import {
-  ACCOUNT, event, failure, issue, keysOf, NOW, OTHER_ACCOUNT, record, revoke, STRANGE_TEXTS, type ContractCases
+  ACCOUNT, event, failure, issue, NOW, OTHER_ACCOUNT, record, revoke, STRANGE_TEXTS, type ContractCases
 } from './samples.js'
 
-const UNITS: readonly SlotUnit[] = ['minute', 'hour', 'day']
+export const UNITS: readonly SlotUnit[] = ['minute', 'hour', 'day']
 const NOTHING: UsageRows = { timeline: [], perKey: [], recentRequests: [], recentFailures: [] }
 
 /** The usage of the `slots` slots that end with the one of NOW. */
-async function read (storage: Storage, unit: SlotUnit, slots: number, query: Partial<UsageQuery> = {}): Promise<UsageRows> {
+export async function read (storage: Storage, unit: SlotUnit, slots: number, query: Partial<UsageQuery> = {}): Promise<UsageRows> {
   const end = slotStart(NOW, unit) + SLOT_MS[unit]
   return await storage.readUsage({
     accountId: ACCOUNT, unit, start: end - slots * SLOT_MS[unit], end, perKeyLimit: 100, recentLimit: 50, ...query
@@ -20,19 +19,19 @@ async function read (storage: Storage, unit: SlotUnit, slots: number, query: Par
 }
 
 /** What must not change when others are recorded or pruned: every unit's answer. */
-async function readAll (storage: Storage, accountId = ACCOUNT): Promise<UsageRows[]> {
+export async function readAll (storage: Storage, accountId = ACCOUNT): Promise<UsageRows[]> {
   return [
     await read(storage, 'minute', 60, { accountId }), await read(storage, 'hour', 168, { accountId }),
     await read(storage, 'day', 30, { accountId })
   ]
 }
 
-function counts (rows: UsageRows): { requests: number, failures: number } {
+export function counts (rows: UsageRows): { requests: number, failures: number } {
   const sum = (field: 'requests' | 'failures'): number => rows.timeline.reduce((total, slot) => total + slot[field], 0)
   return { requests: sum('requests'), failures: sum('failures') }
 }
 
-export const usageCases: ContractCases = {
+export const usageReadingCases: ContractCases = {
   'an account that has no usage, or is not known, has none': async (storage) => {
     await issue(storage)
     for (const unit of UNITS) {
@@ -45,7 +44,12 @@ export const usageCases: ContractCases = {
     const { publicId, label, environment, scopes, ...key } = await issue(storage, { label: STRANGE_TEXTS[0]!, environment: 'test' })
     const all = await issue(storage, { scopes: null })
     const sent = STRANGE_TEXTS.map((text, index) => failure(key, NOW - index, {
-      method: index % 2 === 0 ? 'GET' : 'POST', route: text, status: 400 + index, durationMs: 12.345 + index, failureCode: text, requestId: text
+      method: index % 2 === 0 ? 'GET' : 'POST',
+      route: text,
+      status: 400 + index,
+      durationMs: 12.345 + index,
+      failureCode: text,
+      requestId: text
     }))
     await record(storage, [...sent, event(all, NOW - SECOND)])
     const { recentRequests, recentFailures } = await read(storage, 'minute', 60)
@@ -53,7 +57,8 @@ export const usageCases: ContractCases = {
     assert.deepEqual(recentFailures, expected)
     assert.deepEqual(recentRequests.slice(0, -1), expected)
     const { key: _key, ...rest } = event(all, NOW - SECOND)
-    assert.deepEqual(recentRequests.at(-1), { ...rest, publicId: all.publicId, label: all.label, environment: all.environment, scopes: null })
+    assert.deepEqual(recentRequests.at(-1),
+      { ...rest, publicId: all.publicId, label: all.label, environment: all.environment, scopes: null })
   },
 
   'totals equal the events in every unit, at the borders of slots too': async (storage) => {
@@ -158,50 +163,6 @@ export const usageCases: ContractCases = {
     assert.deepEqual(recentFailures.map(({ time }) => time), Array.from({ length: 10 }, (_, index) => NOW - HOUR - index * MINUTE))
   },
 
-  'a batch is recorded once, however often it is sent': async (storage) => {
-    const key = await issue(storage)
-    const events = [event(key, NOW), failure(key, NOW - HOUR)]
-    const id = ulid(NOW)
-    await Promise.all(Array.from({ length: 5 }, async () => await record(storage, events, id)))
-    const before = [await readAll(storage), await storage.findKey(key.publicId)]
-    await record(storage, events, id)
-    assert.deepEqual([await readAll(storage), await storage.findKey(key.publicId)], before)
-    // The same events under another id are other requests.
-    await record(storage, events)
-    for (const rows of (await readAll(storage)).slice(1)) assert.deepEqual(counts(rows), { requests: 4, failures: 2 })
-  },
-
-  'a batch is remembered for a day, others recorded since or not': async (storage) => {
-    const key = await issue(storage)
-    const batch = { id: ulid(NOW), sealedAt: NOW - DAY, events: [event(key, NOW)] }
-    await storage.recordUsage(batch)
-    await record(storage, [event(key, NOW)])
-    await storage.recordUsage(batch)
-    for (const rows of await readAll(storage)) assert.deepEqual(counts(rows), { requests: 2, failures: 0 })
-  },
-
-  'a thousand events at once are a batch like any other': async (storage) => {
-    const key = await issue(storage)
-    await record(storage, Array.from({ length: 1000 }, (_, index) => failure(key, NOW, { route: `/${index}`, requestId: `${index}` })))
-    await record(storage, [event(key, NOW)])
-    for (const rows of await readAll(storage)) assert.deepEqual(counts(rows), { requests: 1001, failures: 1000 })
-    const { recentFailures } = await read(storage, 'minute', 60, { recentLimit: 3 })
-    assert.deepEqual(recentFailures.map(({ route, requestId }) => [route, requestId]), [['/999', '999'], ['/998', '998'], ['/997', '997']])
-  },
-
-  'lastUsedAt is the time of the latest event, never moves back, and nothing else of the key changes': async (storage) => {
-    const key = await issue(storage, { isDefault: true })
-    const revoked = await revoke(storage, await issue(storage))
-    const unused = await issue(storage)
-    const other = await issue(storage, { accountId: OTHER_ACCOUNT })
-    await record(storage, [event(key, NOW - 5), event(key, NOW), failure(key, NOW - 9), failure(revoked, NOW - 7)])
-    const expected = [unused, { ...revoked, lastUsedAt: NOW - 7 }, { ...key, lastUsedAt: NOW }]
-    assert.deepEqual(await keysOf(storage), expected)
-    await record(storage, [event(key, NOW - 1), event(revoked, NOW - HOUR)])
-    assert.deepEqual(await keysOf(storage), expected)
-    assert.deepEqual(await keysOf(storage, OTHER_ACCOUNT), [other])
-  },
-
   'an account sees its own usage, and no other\'s': async (storage) => {
     const mine = await issue(storage, { isDefault: true })
     const theirs = await issue(storage, { accountId: OTHER_ACCOUNT, isDefault: true })
@@ -214,56 +175,5 @@ export const usageCases: ContractCases = {
     assert.deepEqual(counts(hours!), { requests: 3, failures: 2 })
     assert.deepEqual(hours!.perKey.map(({ key }) => key.publicId), [theirs.publicId])
     for (const rows of await readAll(storage, 'USER_A')) assert.deepEqual(rows, NOTHING)
-  },
-
-  'events of a pruned key are dropped, the rest of their batch is kept': async (storage) => {
-    const kept = await issue(storage)
-    const pruned = await issue(storage, { expiresAt: NOW - DAY })
-    assert.equal(await storage.pruneKeys(NOW, 10), 1)
-    await record(storage, [event(kept, NOW - MINUTE), ...Array.from({ length: 3 }, () => failure(pruned, NOW))])
-    await record(storage, [failure(pruned, NOW)])
-    for (const rows of await readAll(storage)) {
-      assert.deepEqual(counts(rows), { requests: 1, failures: 0 })
-      assert.deepEqual(rows.perKey.map(({ key }) => key.publicId), [kept.publicId])
-      assert.deepEqual([rows.recentRequests.length, rows.recentFailures.length], [1, 0])
-    }
-  },
-
-  'the usage of a key goes with it when it is pruned, and makes room for the others\'': async (storage) => {
-    const kept = await issue(storage)
-    const pruned = await issue(storage, { expiresAt: NOW - DAY })
-    await record(storage, [event(kept, NOW - MINUTE), failure(kept, NOW - MINUTE)])
-    await record(storage, Array.from({ length: 3 }, () => failure(pruned, NOW)))
-    assert.equal(await storage.pruneKeys(NOW, 10), 1)
-    for (const unit of UNITS) {
-      const rows = await read(storage, unit, 24, { perKeyLimit: 1, recentLimit: 2 })
-      assert.deepEqual(counts(rows), { requests: 2, failures: 1 })
-      assert.deepEqual(rows.perKey.map(({ key }) => key.publicId), [kept.publicId])
-      assert.deepEqual([rows.recentRequests.length, rows.recentFailures.length], [2, 1])
-    }
-  },
-
-  'pruning usage removes what is older, a bounded number of rows at a time, and leaves what is younger': async (storage) => {
-    const keys = [await issue(storage), await issue(storage), await issue(storage, { accountId: OTHER_ACCOUNT })]
-    const before = slotStart(NOW, 'day') - 7 * DAY
-    const younger = [before, before + 1, before + HOUR, NOW].flatMap((time) => keys.map((key) => failure(key, time)))
-    await record(storage, younger)
-    const all = async (): Promise<UsageRows[]> =>
-      [...await readAll(storage), ...await readAll(storage, OTHER_ACCOUNT)]
-    const expected = await all()
-    const stored = await keysOf(storage)
-    const older = [before - 1, before - HOUR, before - DAY, before - 9 * DAY].flatMap((time) => keys.map((key) => failure(key, time)))
-    await record(storage, older)
-
-    assert.equal(await storage.pruneUsage(before, 0), 0)
-    let removed = 0
-    for (let last = 1; last > 0;) {
-      last = await storage.pruneUsage(before, 5)
-      assert.ok(last <= 5)
-      removed += last
-    }
-    assert.ok(removed >= older.length)
-    assert.deepEqual(await all(), expected)
-    assert.deepEqual(await keysOf(storage), stored)
   }
 }

@@ -1,0 +1,123 @@
+// The statements that write usage. Layout: events clustered by hour, totals by hour and by day (docs/performance.md says why).
+import { sql, type Kysely, type RawBuilder } from 'kysely'
+import { HOUR } from '../../time.js'
+import { slotNumber } from '../slots.js'
+import { BATCH_MEMORY, type UsageBatch, type UsageEvent } from '../storage.js'
+import type { Tables } from './tables.js'
+
+type Db = Kysely<Tables>
+
+/** Batches hold fewer events than this, so that batch number × this + place is unique. */
+const BATCH_SPACE = 1024
+
+export async function recordUsage (db: Db, batch: UsageBatch): Promise<void> {
+  const { numInsertedOrUpdatedRows, insertId } = await db.insertInto('usage_batches')
+    .values({ id: batch.id, recorded_at: batch.sealedAt }).onConflict((conflict) => conflict.doNothing())
+    .executeTakeFirstOrThrow()
+  if (numInsertedOrUpdatedRows === 0n) return
+  await db.deleteFrom('usage_batches').where('recorded_at', '<', batch.sealedAt - BATCH_MEMORY).execute()
+
+  const events = await eventsOfKeptKeys(db, batch.events)
+  if (events.length === 0) return
+  const routes = await routeNumbers(db, events)
+  const first = Number(insertId) * BATCH_SPACE
+  await db.insertInto('usage_events').values(events.map((event, place) => ({
+    hour: slotNumber(event.time, 'hour'),
+    account_number: event.key.account,
+    offset: event.time % HOUR,
+    sequence: first + place,
+    version_number: event.key.version,
+    route_number: routes.get(routeName(event))!,
+    status: event.status,
+    duration_us: Math.round(event.durationMs * 1000),
+    failure_code: event.failureCode,
+    request_id: event.requestId
+  }))).execute()
+
+  const hours = totals(events, 'hour').map(({ slot, ...total }) => ({ hour: slot, ...total }))
+  await db.insertInto('usage_hours').values(hours)
+    .onConflict((conflict) => conflict.columns(['hour', 'account_number', 'key_number']).doUpdateSet(added('usage_hours')))
+    .execute()
+  const days = totals(events, 'day').map(({ slot, ...total }) => ({ day: slot, ...total }))
+  await db.insertInto('usage_days').values(days)
+    .onConflict((conflict) => conflict.columns(['day', 'account_number', 'key_number']).doUpdateSet(added('usage_days')))
+    .execute()
+  await touchKeys(db, events)
+}
+
+/** A key may be pruned between its last request and the flush. */
+async function eventsOfKeptKeys (db: Db, events: readonly UsageEvent[]): Promise<UsageEvent[]> {
+  const rows = await db.selectFrom('api_keys').select('number').where('number', 'in', [...new Set(events.map(({ key }) => key.key))])
+    .execute()
+  const kept = new Set(rows.map(({ number }) => number))
+  return events.filter(({ key }) => kept.has(key.key))
+}
+
+function added (table: 'usage_hours' | 'usage_days'): { requests: RawBuilder<number>, failures: RawBuilder<number> } {
+  const sum = (column: string): RawBuilder<number> =>
+    sql<number>`${sql.ref(`${table}.${column}`)} + ${sql.ref(`excluded.${column}`)}`
+  return { requests: sum('requests'), failures: sum('failures') }
+}
+
+interface Total { slot: number, account_number: number, key_number: number, requests: number, failures: number }
+
+function totals (events: readonly UsageEvent[], unit: 'hour' | 'day'): Total[] {
+  const bySlotAndKey = new Map<string, Total>()
+  for (const { key, time, status } of events) {
+    const slot = slotNumber(time, unit)
+    const id = `${slot}/${key.key}`
+    let total = bySlotAndKey.get(id)
+    if (total === undefined) {
+      total = { slot, account_number: key.account, key_number: key.key, requests: 0, failures: 0 }
+      bySlotAndKey.set(id, total)
+    }
+    total.requests++
+    if (status >= 400) total.failures++
+  }
+  return [...bySlotAndKey.values()]
+}
+
+function routeName ({ method, route }: { method: string, route: string }): string {
+  return `${method} ${route}`
+}
+
+async function routeNumbers (db: Db, events: readonly UsageEvent[]): Promise<Map<string, number>> {
+  const routes = new Map(events.map(({ method, route }) => [routeName({ method, route }), { method, route }]))
+  await db.insertInto('usage_routes').values([...routes.values()]).onConflict((conflict) => conflict.doNothing()).execute()
+  const rows = await db.selectFrom('usage_routes').select(['number', 'method', 'route'])
+    .where('route', 'in', [...new Set([...routes.values()].map(({ route }) => route))]).execute()
+  return new Map(rows.map((row) => [routeName(row), row.number]))
+}
+
+/** Moves `last_used_at` of every key in the batch forward, never back, in one statement. */
+async function touchKeys (db: Db, events: readonly UsageEvent[]): Promise<void> {
+  const last = new Map<number, number>()
+  for (const { key, time } of events) last.set(key.key, Math.max(time, last.get(key.key) ?? 0))
+  await db.updateTable('api_keys')
+    .from(sql<{ number: number, time: number }>`(select json_extract(value, '$[0]') as number, json_extract(value, '$[1]') as time
+      from json_each(${JSON.stringify([...last])}))`.as('used'))
+    .set((eb) => ({ last_used_at: eb.ref('used.time') }))
+    .whereRef('api_keys.number', '=', 'used.number')
+    .where((eb) => eb.or([eb('api_keys.last_used_at', 'is', null), eb('api_keys.last_used_at', '<', eb.ref('used.time'))]))
+    .execute()
+}
+
+/** Removes at most `limit` rows: events of hours before `before`, then totals of hours and days before it. */
+export async function pruneUsage (db: Db, before: number, limit: number): Promise<number> {
+  const hour = slotNumber(before, 'hour')
+  const event = (name: string): RawBuilder<unknown> => sql.ref(`usage_events.${name}`)
+  const key = sql`(${event('hour')}, ${event('account_number')}, ${event('offset')}, ${event('sequence')})`
+  const events = await sql`delete from ${sql.table('usage_events')} where ${key} in (
+    select ${sql.join([event('hour'), event('account_number'), event('offset'), event('sequence')])}
+    from ${sql.table('usage_events')} where ${event('hour')} < ${hour} limit ${limit})`.execute(db)
+  let removed = Number(events.numAffectedRows)
+  for (const [table, slot, end] of [['usage_hours', 'hour', hour], ['usage_days', 'day', slotNumber(before, 'day')]] as const) {
+    if (removed >= limit) break
+    const column = (name: string): RawBuilder<unknown> => sql.ref(`${table}.${name}`)
+    const columns = sql.join([column(slot), column('account_number'), column('key_number')])
+    const totals = await sql`delete from ${sql.table(table)} where (${columns}) in (
+      select ${columns} from ${sql.table(table)} where ${column(slot)} < ${end} limit ${limit - removed})`.execute(db)
+    removed += Number(totals.numAffectedRows)
+  }
+  return removed
+}

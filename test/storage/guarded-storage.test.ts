@@ -1,0 +1,62 @@
+// A guarded storage answers as the one behind it does, and turns its every failure into STORAGE_UNAVAILABLE.
+import { setTimeout as sleep } from 'node:timers/promises'
+import t from 'tap'
+import { guardedStorage, RETRY_AFTER } from '../../lib/storage/guarded-storage.js'
+import type { Storage } from '../../lib/storage/storage.js'
+import { memoryStorage, storageContract } from '../../lib/testing.js'
+import { ACCOUNT, newKey, NOW } from '../helpers/keys.js'
+
+const unavailable = { code: 'STORAGE_UNAVAILABLE', statusCode: 503, details: { part: 'storage', retryAfter: RETRY_AFTER } }
+
+/** Calls every method but open(). */
+const calls: Record<Exclude<keyof Storage, 'open'>, (storage: Storage) => unknown> = {
+  close: (storage) => storage.close(),
+  findKeyByHash: (storage) => storage.findKeyByHash([{ hash: 'f00d', pepperId: null }]),
+  findKey: (storage) => storage.findKey('key_1'),
+  getKey: (storage) => storage.getKey(ACCOUNT, 'key_1'),
+  listKeys: (storage) => storage.listKeys({ accountId: ACCOUNT, now: NOW, limit: 1 }),
+  countKeys: (storage) => storage.countKeys(ACCOUNT, NOW),
+  issueKey: (storage) => storage.issueKey({ key: newKey(), maxKeys: 1, now: NOW }),
+  revokeKey: (storage) => storage.revokeKey({ accountId: ACCOUNT, publicId: 'key_1', reason: '', now: NOW }),
+  rehashKeys: (storage) => storage.rehashKeys([]),
+  pruneKeys: (storage) => storage.pruneKeys(NOW, 1),
+  recordUsage: (storage) => storage.recordUsage({ id: '1', sealedAt: NOW, events: [] }),
+  readUsage: (storage) => storage.readUsage({ accountId: ACCOUNT, start: 0, end: NOW, unit: 'hour', perKeyLimit: 1, recentLimit: 1 }),
+  pruneUsage: (storage) => storage.pruneUsage(0, 1)
+}
+
+/** A storage whose every method is `method`. */
+function storageOf (method: () => unknown): Storage {
+  return Object.fromEntries(['open', ...Object.keys(calls)].map((name) => [name, method])) as unknown as Storage
+}
+
+t.test('the storage contract holds behind the guard', async (t) => {
+  for (const { name, run } of storageContract(() => guardedStorage(memoryStorage(), 10_000))) await t.test(name, run)
+})
+
+t.test('an answer that is there at once is handed on at once', async (t) => {
+  const key = {}
+  t.equal(guardedStorage(storageOf(() => key), 1000).findKeyByHash([]), key)
+  t.equal(await guardedStorage(storageOf(async () => key), 1000).findKeyByHash([]), key)
+})
+
+t.test('a failure, thrown or rejected or late, is never an answer', async (t) => {
+  const broken = new Error('the disk is gone')
+  const failures: Record<string, [() => unknown, RegExp]> = {
+    thrown: [() => { throw broken }, /the disk is gone/],
+    rejected: [async () => { throw broken }, /the disk is gone/],
+    // Keeps the event loop alive longer than the guard's own timer, which does not.
+    late: [async () => await sleep(300), /no answer in 20 ms/]
+  }
+  for (const [name, [method, cause]] of Object.entries(failures)) {
+    const storage = guardedStorage(storageOf(method), 20)
+    await Promise.all(Object.entries(calls).map(async ([call, work]) => {
+      await t.rejects(async () => await work(storage), { ...unavailable, cause: { message: cause } }, `${call} ${name}`)
+    }))
+  }
+})
+
+t.test('what goes wrong while opening is told as it is: it is for the host, at start-up', async (t) => {
+  const error = new Error('The database lacks a step.')
+  await t.rejects(guardedStorage(storageOf(async () => { throw error }), 20).open({ log: console, timeout: 20 }), error)
+})
