@@ -1,8 +1,11 @@
 // How a plaintext becomes what is stored: HMAC-SHA-256 under the current pepper, plain SHA-256 where there is none.
 import { hmacSha256, sha256 } from '../crypto.js'
 
-/** `current` hashes new keys; every pepper in `keys` verifies. A secret has at least 32 characters. */
-export interface Peppers { readonly current: string, readonly keys: Readonly<Record<string, string>> }
+/**
+ * `current` hashes new keys; every pepper in `keys` verifies. A secret has at least 32 characters. `current: null` adds
+ * the first pepper everywhere before it hashes anything: until it is promoted, new keys are plain SHA-256.
+ */
+export interface Peppers { readonly current: string | null, readonly keys: Readonly<Record<string, string>> }
 
 /** One way a key may have been hashed. */
 export interface KeyDigest { readonly hash: string, readonly pepperId: string | null }
@@ -19,19 +22,14 @@ export interface KeyHasher {
  * @param peppers null: keys are hashed with plain SHA-256
  */
 export function keyHasher (peppers: Peppers | null): KeyHasher {
-  const plain = (plaintext: string): KeyDigest => ({ hash: sha256(plaintext), pepperId: null })
-  if (peppers === null) return { current: plain, candidates: (plaintext) => [plain(plaintext)] }
-
-  const { current, keys } = peppers
-  const under = (plaintext: string, pepperId: string): KeyDigest =>
-    ({ hash: hmacSha256(keys[pepperId]!, plaintext), pepperId })
-  const others = Object.keys(keys).filter((id) => id !== current)
+  const { current, keys } = peppers ?? { current: null, keys: {} }
+  const digest = (plaintext: string, pepperId: string | null): KeyDigest => ({
+    hash: pepperId === null ? sha256(plaintext) : hmacSha256(keys[pepperId]!, plaintext),
+    pepperId
+  })
+  const ids = new Set([current, ...Object.keys(keys), null])
   return {
-    current: (plaintext) => under(plaintext, current),
-    candidates: (plaintext) => [
-      under(plaintext, current),
-      ...others.map((id) => under(plaintext, id)),
-      plain(plaintext)
-    ]
+    current: (plaintext) => digest(plaintext, current),
+    candidates: (plaintext) => Array.from(ids, (id) => digest(plaintext, id))
   }
 }

@@ -17,6 +17,8 @@ export interface CompleteKeyOptions {
   readonly retention: number
 }
 
+/** A hundred years: what ends later has no date that can be written down. */
+const MAX_LIFETIME = 100 * 365 * DAY
 const LABEL = /^(?!\s*$)[^\p{Cc}\p{Cs}]{1,100}$/u
 const PREFIX = /^[A-Za-z0-9_-]{1,64}$/
 
@@ -64,14 +66,16 @@ function readPeppers (value: unknown): Peppers | null {
   const given = readObject('keys.peppers', value, ['current', 'keys'])
   const keys = readMap('keys.peppers.keys', given.keys)
   for (const [id, secret] of Object.entries(keys)) {
-    if (!/^[A-Za-z0-9_-]{1,32}$/.test(id)) refuseOption(`keys.peppers.keys["${id}"]`, 'must be named by 1 to 32 letters, digits, _ and -')
+    // Where name and secret were swapped, the name is the secret: it is not repeated either.
+    if (!/^[A-Za-z0-9_-]{1,32}$/.test(id)) refuseOption('keys.peppers.keys', 'must name each secret by 1 to 32 letters, digits, _ and -')
     // The value is a secret: the message must not repeat it.
     if (typeof secret !== 'string' || secret.length < 32) refuseOption(`keys.peppers.keys["${id}"]`, 'must be a secret of at least 32 characters')
   }
-  if (typeof given.current !== 'string' || !Object.hasOwn(keys, given.current)) {
-    refuseOption('keys.peppers.current', 'must be the name of one of keys.peppers.keys')
+  const { current } = given
+  if (current !== null && (typeof current !== 'string' || !Object.hasOwn(keys, current))) {
+    refuseOption('keys.peppers.current', 'must be the name of one of keys.peppers.keys, or null')
   }
-  return { current: given.current, keys: { ...keys as Record<string, string> } }
+  return { current: current as string | null, keys: { ...keys as Record<string, string> } }
 }
 
 function readDefaultKey (value: unknown, catalogue: ReadonlySet<string>): DefaultKeySettings {
@@ -83,7 +87,7 @@ function readDefaultKey (value: unknown, catalogue: ReadonlySet<string>): Defaul
     scopes: readDefaultScopes(given.scopes, catalogue),
     lifetime: given.lifetime === undefined || given.lifetime === null
       ? null
-      : readDuration('keys.defaultKey.lifetime', given.lifetime, 0)
+      : readDuration('keys.defaultKey.lifetime', given.lifetime, 0, { max: MAX_LIFETIME })
   }
 }
 

@@ -106,7 +106,7 @@ function readHeaders (value: unknown): string[] {
 function readRateLimits (value: unknown): RateLimit[] {
   if (value === undefined || value === false) return []
   const several = Array.isArray(value)
-  const limits = (several ? value : [value]).map((limit: unknown, place) =>
+  const limits = Array.from(several ? value : [value], (limit: unknown, place) =>
     readRateLimit(several ? `rateLimit[${place}]` : 'rateLimit', limit))
   if (new Set(limits.map(({ name }) => name)).size < limits.length) refuseOption('rateLimit', 'must have a different name for each limit')
   return limits
@@ -138,7 +138,8 @@ function readMutationLimit (value: unknown): RateLimit | null {
   const { rateLimit } = readOptionalObject('accountRoutes', value, ['rateLimit'])
   if (rateLimit === false) return null
   if (rateLimit === undefined) return { name: 'account', max: 60, windowMs: MINUTE }
-  return { ...readRateLimit('accountRoutes.rateLimit', rateLimit), name: 'account' }
+  const option = 'accountRoutes.rateLimit'
+  return { ...readRateLimit(option, readObject(option, rateLimit, ['max', 'timeWindow'])), name: 'account' }
 }
 
 function readCookieMutations (value: unknown): readonly string[] | null {

@@ -64,7 +64,8 @@ export function readText (option: string, value: unknown, pattern: RegExp, rule:
 
 export function readStrings (option: string, value: unknown, pattern: RegExp, rule: string): string[] {
   if (!Array.isArray(value)) refuseOption(option, 'must be a list')
-  return value.map((item: unknown, place) => readText(`${option}[${place}]`, item, pattern, rule))
+  // Array.from visits holes too.
+  return Array.from(value, (item: unknown, place) => readText(`${option}[${place}]`, item, pattern, rule))
 }
 
 export function readOneOf<T extends string> (option: string, value: unknown, fallback: T, allowed: readonly T[]): T {

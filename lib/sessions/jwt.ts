@@ -32,11 +32,14 @@ export function jwtSession (options: JwtSessionOptions): SessionResolver {
   if ((options.jwks === undefined) === (options.secret === undefined)) {
     throw new TypeError('jwtSession: give either "jwks" or "secret".')
   }
-  if (options.secret !== undefined && options.secret.length < 32) {
-    throw new TypeError('jwtSession: "secret" must have at least 32 characters.')
+  if (options.secret !== undefined && (typeof options.secret !== 'string' || options.secret.length < 32)) {
+    throw new TypeError('jwtSession: "secret" must be text of at least 32 characters.')
   }
-  if (algorithms.length === 0 || algorithms.includes('none')) {
-    throw new TypeError('jwtSession: "algorithms" must name the signature algorithms that are allowed.')
+  // A public key taken for an HMAC secret would let anyone sign: each kind of key has its own algorithms.
+  const fits = (algorithm: unknown): boolean => typeof algorithm === 'string' && algorithm !== 'none' &&
+    algorithm.startsWith('HS') === (options.secret !== undefined)
+  if (!Array.isArray(algorithms) || algorithms.length === 0 || !algorithms.every(fits)) {
+    throw new TypeError('jwtSession: "algorithms" must name what is allowed: HS256 and the like for "secret", RS256 and the like for "jwks".')
   }
   for (const [name, value] of Object.entries({ issuer, audience })) {
     if (typeof value !== 'string' || value === '') throw new TypeError(`jwtSession: "${name}" must be a string.`)
@@ -46,13 +49,14 @@ export function jwtSession (options: JwtSessionOptions): SessionResolver {
     : createRemoteJWKSet(new URL(options.jwks))
 
   const accountOf = async (token: string, ask: SessionAsk): Promise<Account | null> => {
+    let claims: JWTPayload
     try {
-      const { payload } = await jwtVerify(token, key, { issuer, audience, algorithms, requiredClaims: ['exp'] })
-      return await account(payload, ask)
+      claims = (await jwtVerify(token, key, { issuer, audience, algorithms, requiredClaims: ['exp'] })).payload
     } catch (error) {
       if (isBadToken(error)) return null
       throw error
     }
+    return await account(claims, ask)
   }
   return {
     bearer: accountOf,

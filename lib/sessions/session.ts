@@ -23,7 +23,7 @@ export interface SessionAsk {
   readonly log: FastifyBaseLogger
   /** True on mutations: answer from the source, not from a session cache. */
   readonly fresh: boolean
-  /** Aborted when the answer would come too late. */
+  /** Aborted once nobody waits for the answer any more. */
   readonly signal: AbortSignal
 }
 

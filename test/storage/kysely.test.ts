@@ -1,7 +1,7 @@
 // What kysely storage promises beyond the storage contract: its schema, its locks, its connections, its options.
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
@@ -250,6 +250,21 @@ t.test('a commit is on the disk when it is answered, and the verifying connectio
   await sql`create table things (name text)`.execute(writer)
   await t.rejects(sql`insert into things values ('a')`.execute(reader), { code: 'SQLITE_READONLY' })
   t.throws(() => all(sql`delete from things returning *`.compile(reader) as CompiledQuery), { code: 'SQLITE_READONLY' })
+})
+
+t.test('a new file and those beside it are their owner\'s alone, one that is there keeps its mode', async (t) => {
+  const mode = (file: string): number => statSync(file).mode & 0o777
+  const made = newFile()
+  await issue(await opened(t, { file: made }))
+  t.same([made, `${made}-wal`, `${made}-shm`].map(mode), [0o600, 0o600, 0o600])
+
+  const there = newFile()
+  writeFileSync(there, '', { mode: 0o640 })
+  chmodSync(there, 0o640)
+  await issue(await opened(t, { file: there }))
+  t.same([there, `${there}-wal`].map(mode), [0o640, 0o640])
+
+  await t.rejects(kyselyStorage({ file: join(folder, 'n'.repeat(300)) }).open({ log: console, timeout: 100 }), { code: 'ENAMETOOLONG' })
 })
 
 t.test('a file that is no database, or no file, is refused at once', async (t) => {

@@ -41,7 +41,7 @@ export async function checkSchema (db: Kysely<Tables>, steps: readonly Migration
   if (missing !== undefined) {
     throw makeError('SCHEMA_OUTDATED', {
       message: `The database lacks migration step ${missing.step} (${missing.name}). ` +
-        'Apply it before this version starts, or pass kyselyStorage({ …, migrate: \'start\' }).'
+        'Start once with kyselyStorage({ …, migrate: \'start\' }), by a role that may change tables.'
     })
   }
 }

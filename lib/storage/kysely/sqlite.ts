@@ -1,5 +1,5 @@
 // SQLite: our own connections to a file, and a write transaction that waits for its lock without stopping the event loop.
-import { mkdirSync } from 'node:fs'
+import { closeSync, mkdirSync, openSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { CompiledQuery, Kysely, SqliteDialect } from 'kysely'
@@ -26,7 +26,7 @@ export interface SqliteFile {
  */
 export async function openSqliteFile (file: string, timeout: number): Promise<SqliteFile> {
   const { default: Database } = await import('better-sqlite3')
-  if (file !== MEMORY) mkdirSync(dirname(file), { recursive: true })
+  if (file !== MEMORY) makePrivateFile(file)
   const write = await retryWhileBusy(timeout, async () => {
     const handle = new Database(file, { timeout: WRITE_BUSY_TIMEOUT })
     try {
@@ -59,6 +59,19 @@ export async function openSqliteFile (file: string, timeout: number): Promise<Sq
       if (reader !== writer) await reader.destroy()
       await writer.destroy()
     }
+  }
+}
+
+/**
+ * Makes the file, if it is missing, for its owner alone; SQLite gives the files beside it the same mode. A file that is
+ * there is not opened: closing it would drop the POSIX locks of every SQLite connection this process has to it.
+ */
+function makePrivateFile (file: string): void {
+  mkdirSync(dirname(file), { recursive: true })
+  try {
+    closeSync(openSync(file, 'wx', 0o600))
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
   }
 }
 

@@ -1,0 +1,199 @@
+// README and docs say what is so: their code compiles, their JSON parses, their links lead somewhere, no option is left out.
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { dirname, join, relative, resolve } from 'node:path'
+import ts from 'typescript'
+import t from 'tap'
+
+const ROOT = join(import.meta.dirname, '..')
+/** Inside the repository, so that its packages are found; git ignores it. */
+const CODE = join(ROOT, '.tap', 'docs-code')
+
+/** What a fragment may use without saying where it comes from. A block's own declarations take their place. */
+const GIVEN = `
+declare const app: import('fastify').FastifyInstance
+declare const session: import('fastify-self-serve-keys').SessionResolver
+declare const db: import('kysely').Kysely<unknown>
+declare const dialect: import('kysely').Dialect
+declare const pool: { query<Row> (sql: string, values: unknown[]): Promise<{ rows: Row[] }> }
+declare function sha256 (text: string): string
+declare function myStorage (): import('fastify-self-serve-keys').Storage
+`
+
+interface Block { readonly file: string, readonly line: number, readonly info: string, readonly heading: string, readonly text: string }
+interface Page { readonly file: string, readonly blocks: Block[], readonly anchors: Set<string>, readonly links: Array<{ line: number, target: string }> }
+
+const FILES = ['README.md', 'CHANGELOG.md', 'CONTRIBUTING.md', ...readdirSync(join(ROOT, 'docs')).sort().map((name) => `docs/${name}`)]
+const pages = new Map(FILES.map((file) => [file, readPage(file)]))
+const blocks = [...pages.values()].flatMap((page) => page.blocks)
+
+t.test('the reader finds what there is to check', async (t) => {
+  // Were it blind, every claim below would hold of nothing.
+  t.ok(blocks.filter(({ info }) => info === 'ts').length >= 15, 'code')
+  t.ok(blocks.filter(({ info }) => info === 'json').length >= 8, 'JSON')
+  t.ok([...pages.values()].flatMap(({ links }) => links).length >= 30, 'links')
+})
+
+t.test('every code block says what it is, and none is let off', async (t) => {
+  const known = new Set(['ts', 'json', 'sh', 'console', 'text', 'sql'])
+  t.same(blocks.filter(({ info }) => !known.has(info)).map(place), [])
+})
+
+t.test('every TypeScript block compiles under strict', async (t) => {
+  const code = blocks.filter(({ info }) => info === 'ts')
+  // One that narrows the library's types would narrow them for all: each of these is compiled apart.
+  const narrowing = code.filter(({ text }) => text.includes('declare module'))
+  for (const group of [code.filter((block) => !narrowing.includes(block)), ...narrowing.map((block) => [block])]) {
+    t.same(compile(group), [])
+  }
+})
+
+t.test('a block that does not compile is found, at its line', async (t) => {
+  const wrong: Block = { file: 'wrong.md', line: 7, info: 'ts', heading: '', text: 'const one: string =\n  1\napp.nothing()' }
+  const faults = compile([wrong])
+  t.equal(faults.length, 2)
+  t.match(faults[0], /^wrong\.md:8: .*'number' is not assignable to type 'string'/)
+  t.match(faults[1], /^wrong\.md:10: .*'nothing' does not exist/)
+})
+
+t.test('every JSON block parses', async (t) => {
+  for (const block of blocks.filter(({ info }) => info === 'json')) t.doesNotThrow(() => JSON.parse(block.text), place(block))
+})
+
+t.test('every JSON answer in a transcript parses', async (t) => {
+  const answers = blocks.filter(({ info }) => info === 'console').flatMap((block) => block.text.split('\n').filter((line) => line.startsWith('{')))
+  t.ok(answers.length >= 4)
+  for (const answer of answers) t.doesNotThrow(() => JSON.parse(answer), answer.slice(0, 60))
+})
+
+t.test('a host in the README has at most 20 lines', async (t) => {
+  const hosts = pages.get('README.md')!.blocks.filter(({ info }) => info === 'ts')
+  t.same(hosts.map(({ heading }) => heading), ['Better Auth', 'JWT', 'Your own function'])
+  for (const host of hosts) t.ok(host.text.split('\n').length <= 20, host.heading)
+})
+
+t.test('every option has its heading or table row in docs/options.md', async (t) => {
+  const names = optionNames()
+  t.ok(names.includes('session') && names.includes('keys.defaultKey.lifetime') && names.includes('openapi.hide'), 'the reader finds options')
+  const headings: string[] = []
+  const rows: string[] = []
+  let heading = ''
+  for (const line of read('docs/options.md').split('\n')) {
+    const title = /^##+ (.+)$/.exec(line)?.[1]
+    if (title !== undefined) headings.push(heading = title)
+    const row = /^\| `(\w+)` \|/.exec(line)?.[1]
+    if (row !== undefined) rows.push(`${heading}.${row}`)
+  }
+  const switches = ['routes.defaultKey', 'routes.keys', 'routes.usage']
+  t.same(names.filter((name) => ![...headings, ...rows, ...switches].includes(name)), [])
+  // And nothing there that is no option.
+  t.same(headings.filter((name) => !names.includes(name)), [])
+  for (const name of switches) t.match(read('docs/options.md'), `\`${name.slice(7)}\`: \``)
+})
+
+t.test('every link leads to a file or heading that is there', async (t) => {
+  const broken: string[] = []
+  for (const { file, links } of pages.values()) {
+    for (const { line, target } of links) {
+      if (/^https?:/.test(target)) continue
+      const [path = '', anchor] = target.split('#')
+      const linked = path === '' ? file : relative(ROOT, resolve(ROOT, dirname(file), path))
+      const page = pages.get(linked)
+      const there = page === undefined ? anchor === undefined && exists(linked) : anchor === undefined || page.anchors.has(anchor)
+      if (!there) broken.push(`${file}:${line}: ${target}`)
+    }
+  }
+  t.same(broken, [])
+})
+
+function readPage (file: string): Page {
+  const page: Page = { file, blocks: [], anchors: new Set(), links: [] }
+  let open: { fence: string, info: string, line: number, indent: number, lines: string[] } | null = null
+  let heading = ''
+  read(file).split('\n').forEach((text, place) => {
+    const line = place + 1
+    const fence = /^( *)(`{3,})(.*)$/.exec(text)
+    if (open !== null) {
+      if (fence?.[2] === open.fence && fence[3] === '') {
+        page.blocks.push({ file, line: open.line, info: open.info, heading, text: open.lines.join('\n') })
+        open = null
+      } else {
+        open.lines.push(text.slice(open.indent))
+      }
+      return
+    }
+    if (fence !== null) {
+      open = { fence: fence[2]!, info: fence[3]!.trim(), line, indent: fence[1]!.length, lines: [] }
+      return
+    }
+    const title = /^#+ (.+)$/.exec(text)?.[1]
+    if (title !== undefined) {
+      heading = title
+      page.anchors.add(anchorOf(title))
+    }
+    for (const [, target] of text.replace(/`[^`]*`/g, '').matchAll(/\]\(([^)\s]+)\)/g)) page.links.push({ line, target: target! })
+  })
+  if (open !== null) throw new Error(`${file}: a code block is not closed`)
+  return page
+}
+
+/** As GitHub makes them. */
+function anchorOf (title: string): string {
+  return title.toLowerCase().replace(/[^\p{L}\p{N}_ -]/gu, '').replaceAll(' ', '-')
+}
+
+/** The last program: what has not changed since, which is nearly all, is not read again. */
+let program: ts.Program | undefined
+
+/** What the compiler has against these blocks, each with its place in the page. */
+function compile (code: readonly Block[]): string[] {
+  rmSync(CODE, { recursive: true, force: true })
+  mkdirSync(CODE, { recursive: true })
+  const given = join(CODE, 'given.d.ts')
+  writeFileSync(given, GIVEN)
+  const blockOf = new Map(code.map((block, number) => {
+    const file = join(CODE, `${block.file.replace(/\W/g, '-')}-${number}.ts`)
+    writeFileSync(file, `${block.text}\nexport {}\n`)
+    return [file, block]
+  }))
+  const settings = ts.readConfigFile(join(ROOT, 'tsconfig.json'), (path) => readFileSync(path, 'utf8'))
+  const { options } = ts.parseJsonConfigFileContent(settings.config, ts.sys, ROOT)
+  program = ts.createProgram([given, ...blockOf.keys()], options, undefined, program)
+  return ts.getPreEmitDiagnostics(program).map(({ file, start, messageText }) => {
+    const message = ts.flattenDiagnosticMessageText(messageText, ' ')
+    const block = file === undefined ? undefined : blockOf.get(resolve(file.fileName))
+    if (file === undefined || block === undefined) return `${file?.fileName ?? ''}: ${message}`
+    return `${block.file}:${block.line + 1 + file.getLineAndCharacterOfPosition(start!).line}: ${message}`
+  })
+}
+
+/** Every option that lib/options/options.ts declares, as a path from the top. */
+function optionNames (): string[] {
+  const source = ts.createSourceFile('options.ts', read('lib/options/options.ts'), ts.ScriptTarget.Latest, true)
+  const interfaces = new Map<string, ts.NodeArray<ts.TypeElement>>()
+  source.forEachChild((node) => { if (ts.isInterfaceDeclaration(node)) interfaces.set(node.name.text, node.members) })
+  const membersOf = (type: ts.TypeNode | undefined): readonly ts.TypeElement[] => {
+    if (type === undefined) return []
+    if (ts.isTypeLiteralNode(type)) return type.members
+    if (ts.isUnionTypeNode(type)) return type.types.flatMap((one) => membersOf(one))
+    if (ts.isArrayTypeNode(type)) return membersOf(type.elementType)
+    return ts.isTypeReferenceNode(type) ? interfaces.get(type.typeName.getText()) ?? [] : []
+  }
+  const walk = (members: readonly ts.TypeElement[], path: string): string[] => [...new Set(members.flatMap((member) => {
+    if (!ts.isPropertySignature(member)) return []
+    const name = `${path}${member.name.getText()}`
+    return [name, ...walk(membersOf(member.type), `${name}.`)]
+  }))]
+  return walk(interfaces.get('SelfServeKeysOptions')!, '')
+}
+
+function exists (path: string): boolean {
+  return ts.sys.fileExists(join(ROOT, path)) || ts.sys.directoryExists(join(ROOT, path))
+}
+
+function read (path: string): string {
+  return readFileSync(join(ROOT, path), 'utf8')
+}
+
+function place ({ file, line, info }: Block): string {
+  return `${file}:${line} ${info}`
+}
