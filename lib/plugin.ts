@@ -1,14 +1,12 @@
 // The composition root: options become services, services become decorators, hooks and routes.
-import { setImmediate as nextTurn } from 'node:timers/promises'
 import fp from 'fastify-plugin'
-import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
-import { repeat } from './background.js'
+import { errorCodes, type FastifyInstance, type FastifyPluginAsync } from 'fastify'
 import { accountRoutes } from './http/account-routes.js'
 import { setErrorHeaders } from './http/error-headers.js'
 import { checkSessionScheme } from './http/openapi.js'
 import { protectedRoutes } from './http/protected-routes.js'
 import { stateOf, type Caller } from './http/request-state.js'
-import { governBy, routeRules, type RouteRuleConfig, type RouteRules } from './http/route-rules.js'
+import { governBy, routeRules, type RouteRule, type RouteRuleConfig, type RouteRules } from './http/route-rules.js'
 import type { SelfServeKeys } from './http/self-serve-keys.js'
 import { failureCodeOf, usageHook } from './http/usage-hook.js'
 import { toVerifiedApiKey, type VerifiedApiKey } from './keys/api-key.js'
@@ -16,15 +14,14 @@ import { keyHasher } from './keys/key-hash.js'
 import { keyOperations } from './keys/key-operations.js'
 import { rehashQueue } from './keys/rehash-queue.js'
 import { keyVerifier } from './keys/verify-key.js'
-import { completeOptions, type CompleteOptions } from './options/complete.js'
+import { completeOptions } from './options/complete.js'
 import type { SelfServeKeysOptions } from './options/options.js'
 import { keyLimiter } from './rate-limit/key-limiter.js'
 import { memoryRateLimitStore } from './rate-limit/memory-store.js'
 import { guardedStorage } from './storage/guarded-storage.js'
-import { slotStart } from './storage/slots.js'
 import type { Storage } from './storage/storage.js'
-import { HOUR, MINUTE } from './time.js'
-import { usageRecorder, type UsageRecorder } from './usage/recorder.js'
+import { upkeep } from './upkeep.js'
+import { usageRecorder } from './usage/recorder.js'
 import { usageSnapshot } from './usage/snapshot.js'
 
 declare module 'fastify' {
@@ -38,16 +35,15 @@ declare module 'fastify' {
   // eslint-disable-next-line @typescript-eslint/no-unused-vars -- a merged declaration must repeat Fastify's type parameters
   interface FastifyRequest<RouteGeneric, RawServer, RawRequest, SchemaCompiler, TypeProvider, ContextConfig, Logger, RequestType> {
     /** The verified key; never null where an inline route's own config demands one. */
-    readonly apiKey: ContextConfig extends { apiKey: true | { session?: false, optional?: false } } ? VerifiedApiKey : VerifiedApiKey | null
+    readonly apiKey: ContextConfig extends { apiKey: true | RouteRule & { session?: false, optional?: false } } ? VerifiedApiKey : VerifiedApiKey | null
     /** Who calls: a key or a session; null where nobody was asked for. */
     readonly caller: Caller | null
   }
 }
 
-/** Rows that one step of pruning removes at most, so that no other write waits long. */
-const PRUNE_STEP = 2000
-
 const plugin: FastifyPluginAsync<SelfServeKeysOptions> = async (app, options) => {
+  // Fastify itself says so only on the same instance. In a scope inside, two plugins would judge and record one request.
+  if (app.hasDecorator('selfServeKeys')) throw new errorCodes.FST_ERR_DEC_ALREADY_PRESENT('selfServeKeys')
   const settings = completeOptions(options)
   const { clock, timeout } = settings
   const complete = app.printRoutes().trim() === '(empty tree)'
@@ -67,10 +63,7 @@ const plugin: FastifyPluginAsync<SelfServeKeysOptions> = async (app, options) =>
   const recorder = usage === null ? null : usageRecorder({ storage, clock, maxBuffered: usage.maxBuffered, log: app.log })
   const rules = routeRules(settings.scopes)
 
-  const flush = async (): Promise<void> => {
-    await recorder?.flush()
-    await rehashes.flush()
-  }
+  const work = upkeep({ storage, recorder, rehashes, settings, log: app.log })
   const selfServeKeys: SelfServeKeys = {
     keys: keyOperations({ storage, hasher, limiter, clock, prefix: settings.keys.prefix, defaultKey: settings.keys.defaultKey }),
     usage: {
@@ -86,8 +79,8 @@ const plugin: FastifyPluginAsync<SelfServeKeysOptions> = async (app, options) =>
         : { ok: false, code: refusal.code, message: refusal.message }
     },
     routes: () => ({ complete, routes: rules.list() }),
-    flush,
-    prune: async () => { await prune(storage, settings) },
+    flush: work.flush,
+    prune: work.prune,
     stats: () => ({ usageBuffered: recorder?.buffered ?? 0, usageDropped: recorder?.dropped ?? 0 })
   }
 
@@ -102,7 +95,11 @@ const plugin: FastifyPluginAsync<SelfServeKeysOptions> = async (app, options) =>
   app.decorateRequest('caller', { getter () { return stateOf(this)?.caller ?? null } })
 
   await storage.open({ log: app.log, timeout })
-  closeAtEnd(app, settings, storage, recorder, flush)
+  work.start()
+  app.addHook('onClose', async () => {
+    await work.stop()
+    await storage.close()
+  })
   governRoutes(app, rules)
 
   app.addHook('onError', async (request, reply, error) => {
@@ -141,45 +138,9 @@ async function defaultStorage (app: FastifyInstance): Promise<Storage> {
 function governRoutes (app: FastifyInstance, rules: RouteRules): void {
   governBy(rules, app)
   app.addHook('onRoute', function (route) {
-    rules.declare({ method: route.method, url: route.url, config: route.config }, this)
+    rules.declare(route, this)
   })
   app.addHook('onReady', async () => { rules.checkDeclared() })
-}
-
-/** Starts the background work, and ends it when the app closes: usage written, then the storage closed. */
-function closeAtEnd (
-  app: FastifyInstance, { usage }: CompleteOptions, storage: Storage, recorder: UsageRecorder | null,
-  flush: () => Promise<void>
-): void {
-  const flushing = repeat(usage?.flushInterval ?? MINUTE, usage?.flushInterval ?? MINUTE, flush, (error) => {
-    // The recorder has said so, once an outage; this is the line of every try.
-    app.log.debug({ err: error }, 'flush failed')
-  })
-  const pruning = usage?.prune === true
-    ? repeat(HOUR, MINUTE, app.selfServeKeys.prune, (error) => { app.log.warn({ err: error }, 'pruning failed; the next hour tries again') })
-    : null
-
-  app.addHook('onClose', async () => {
-    await flushing.stop()
-    await pruning?.stop()
-    try {
-      await flush()
-    } catch (error) {
-      app.log.error({ err: error, lost: recorder?.buffered ?? 0 }, 'usage could not be written before the end')
-    }
-    await storage.close()
-  })
-}
-
-async function prune (storage: Storage, { clock, keys, usage }: CompleteOptions): Promise<void> {
-  const now = clock.now()
-  const steps = [
-    ...(usage === null ? [] : [async () => await storage.pruneUsage(slotStart(now - usage.retention, 'hour'), PRUNE_STEP)]),
-    async () => await storage.pruneKeys(now - keys.retention, PRUNE_STEP)
-  ]
-  for (const step of steps) {
-    while (await step() > 0) await nextTurn()
-  }
 }
 
 /** The plugin: `await app.register(selfServeKeys, { session, … })`, on the root instance. */

@@ -44,7 +44,7 @@ export function parseDuration (value: unknown): number | null {
   const match = /^(\d{1,9}) ?([a-z]+)$/.exec(value)
   if (match === null) return null
   const name = match[2]!
-  const unit = UNITS[name] ?? (name.length > 4 && name.endsWith('s') ? UNITS[name.slice(0, -1)] : undefined)
+  const unit = UNITS[name] ?? (name.length > 3 && name.endsWith('s') ? UNITS[name.slice(0, -1)] : undefined)
   const ms = unit === undefined ? 0 : Number(match[1]) * unit
   return ms > 0 ? ms : null
 }

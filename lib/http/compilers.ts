@@ -17,14 +17,21 @@ export function useOurCompilers (scope: FastifyInstance): void {
   scope.removeAllContentTypeParsers()
   scope.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) => {
     // A client that always sends the content type, even without a body, means no body.
-    if (body === '') done(null, undefined)
-    else parse(request, body as string, done) as undefined
+    if (body === '') {
+      done(null, undefined)
+      return
+    }
+    parse(request, body as string, (error, value) => {
+      // JSON's `null` would read as no body further on.
+      if (error === null && value === null) done(makeError('INVALID_REQUEST', { message: 'body: must be object', details: { field: 'body' } }))
+      else done(error, value)
+    })
   })
 }
 
 /** Nothing is coerced and nothing stripped: what a schema does not name is an error that names it. */
 const validatorCompiler: FastifySchemaCompiler<TSchema> = ({ schema, httpPart }) => (data: unknown) => {
-  // An absent body arrives here as null; JSON's `null` does too and means the same.
+  // An absent body arrives here as null.
   const value = httpPart === 'body' && data === null ? {} : data
   const fault = Value.Errors(schema, value).First()
   if (fault === undefined) return { value }

@@ -82,7 +82,8 @@ async function authorizeKey (
 ): Promise<void> {
   const { key, refusal } = await verifier.verify(plaintext, rule)
   if (key !== null) {
-    state.usageKey = key.ref
+    // The pattern is read now: `callNotFound()` takes the request to a context that has none.
+    state.usage = { key: key.ref, route: request.routeOptions.url! }
     onIdentified(request, reply)
     if (logBindings) request.log = reply.log = request.log.child({ apiKeyId: key.publicId })
   }

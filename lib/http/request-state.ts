@@ -1,7 +1,7 @@
 // What the library knows of one request, kept under a symbol on it.
 import type { FastifyRequest } from 'fastify'
 import type { VerifiedApiKey, KeyRef } from '../keys/api-key.js'
-import type { Actor } from '../keys/key-operations.js'
+import type { Actor } from '../keys/actor.js'
 import type { Account } from '../sessions/session.js'
 import { makeError } from '../errors.js'
 
@@ -14,8 +14,8 @@ export interface RequestState {
   caller: Caller | null
   /** How a session came. */
   credential: 'bearer' | 'cookie' | null
-  /** The key that was identified, whatever became of the request: what usage is recorded for. */
-  usageKey: KeyRef | null
+  /** The key that was identified, whatever becomes of the request, until its usage is recorded; and the route's pattern. */
+  usage: { readonly key: KeyRef, readonly route: string } | null
   failureCode: string | null
 }
 
@@ -28,7 +28,7 @@ export function stateOf (request: FastifyRequest): RequestState | undefined {
 }
 
 export function startState (request: FastifyRequest): RequestState {
-  return ((request as WithState)[kState] = { caller: null, credential: null, usageKey: null, failureCode: null })
+  return ((request as WithState)[kState] = { caller: null, credential: null, usage: null, failureCode: null })
 }
 
 /**

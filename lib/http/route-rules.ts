@@ -28,11 +28,18 @@ export interface ListedRoute {
   rule: RouteRule | null
 }
 
+/** A route as `onRoute` hooks see it: those of inner scopes come after ours and may still change its config. */
+export interface DeclaredRoute {
+  readonly method: string | string[]
+  readonly url: string
+  readonly config?: object | undefined
+}
+
 export interface RouteRules {
   /** The rule of a matched route: null for none, `malformed` for one that must deny. Remembered by route. */
   of (config: object, scope: FastifyInstance): RouteRule | null | 'malformed'
   /** Notes a route as it is declared. */
-  declare (route: { method: string | string[], url: string, config?: object | undefined }, scope: FastifyInstance): void
+  declare (route: DeclaredRoute, scope: FastifyInstance): void
   /** @throws INVALID_ROUTE_CONFIG for the first malformed rule of a declared route */
   checkDeclared (): void
   /** @throws INVALID_ROUTE_CONFIG, with what was wrong, for the config of a protected scope */
@@ -67,7 +74,7 @@ export function governBy (rules: RouteRules, instance: FastifyInstance): void {
 /** @param catalogue the scopes that a rule may name */
 export function routeRules (catalogue: ReadonlySet<string>): RouteRules {
   const known = new WeakMap<object, RouteRule | null | 'malformed'>()
-  const declared: Array<{ method: string | string[], url: string, config: object, scope: FastifyInstance }> = []
+  const declared: Array<{ route: DeclaredRoute, scope: FastifyInstance }> = []
 
   const resolve = (config: object, scope: FastifyInstance): { rule: RouteRule | null, fault: string | null } => {
     if ('apiKey' in config) return readRule(config.apiKey, catalogue)
@@ -76,6 +83,8 @@ export function routeRules (catalogue: ReadonlySet<string>): RouteRules {
     const scopeRule = (scope as Scoped)[kScopeRule]
     return scopeRule === undefined ? { rule: null, fault: null } : readRule(scopeRule, catalogue)
   }
+  const resolveDeclared = ({ route, scope }: typeof declared[number]): ReturnType<typeof resolve> =>
+    resolve({ ...route.config, method: route.method }, scope)
   const invalid = (method: string, url: string, fault: string): Error => makeError('INVALID_ROUTE_CONFIG', {
     message: `The route config "apiKey" of ${method} ${url} is not valid: ${fault}.`,
     details: { method, url }
@@ -91,20 +100,20 @@ export function routeRules (catalogue: ReadonlySet<string>): RouteRules {
       }
       return rule
     },
-    declare ({ method, url, config = {} }, scope) {
-      declared.push({ method, url, config: { ...config, method, url }, scope })
+    declare (route, scope) {
+      declared.push({ route, scope })
     },
     checkDeclared () {
-      for (const { method, url, config, scope } of declared) {
-        const { fault } = resolve(config, scope)
-        if (fault !== null) throw invalid(String(method), url, fault)
+      for (const one of declared) {
+        const { fault } = resolveDeclared(one)
+        if (fault !== null) throw invalid(String(one.route.method), one.route.url, fault)
       }
     },
     check (config, where) {
       const { fault } = readRule(config, catalogue)
       if (fault !== null) throw invalid('every route of', where, fault)
     },
-    list: () => declared.map(({ method, url, config, scope }) => ({ method, url, rule: resolve(config, scope).rule }))
+    list: () => declared.map((one) => ({ method: one.route.method, url: one.route.url, rule: resolveDeclared(one).rule }))
   }
 }
 

@@ -51,6 +51,11 @@ export interface StoredKey {
 /** A key about to be stored: all but what the storage gives. */
 export type NewKey = Omit<StoredKey, 'sequence' | 'ref' | 'lastUsedAt' | 'retiresAt' | 'revokedAt' | 'revokedReason' | 'disabledBy'>
 
+/** Has this text the form of a public id? What has not is no key's, and is never looked up. */
+export function isPublicId (text: string): boolean {
+  return /^key_[0-9A-HJKMNP-TV-Z]{26}$/.test(text)
+}
+
 /** The status at `now`: the first that holds of revoked, expired, disabled, retiring, active. */
 export function statusOf (key: StoredKey, now: number): KeyStatus {
   if (key.revokedAt !== null || (key.retiresAt !== null && key.retiresAt <= now)) return 'revoked'

@@ -4,7 +4,8 @@ import { makeError } from '../errors.js'
 import type { KeyLimiter } from '../rate-limit/key-limiter.js'
 import type { Storage } from '../storage/storage.js'
 import type { Clock } from '../time.js'
-import { toApiKey, type Access, type ApiKey, type Environment, type KeyStatus, type NewKey, type StoredKey } from './api-key.js'
+import { checkActor, displayName, type Actor } from './actor.js'
+import { ENVIRONMENTS, isPublicId, toApiKey, type Access, type ApiKey, type Environment, type KeyStatus, type NewKey, type StoredKey } from './api-key.js'
 import { displayParts, generateKey } from './key-format.js'
 import type { KeyHasher } from './key-hash.js'
 
@@ -12,17 +13,6 @@ import type { KeyHasher } from './key-hash.js'
 const MAX_KEYS = 100
 /** Keys a page is filled up to. */
 const PAGE = 100
-
-/** Who acts, for which account. `actorOf(request)` makes it from a request. */
-export interface Actor {
-  readonly accountId: string
-  readonly credential: 'bearer' | 'cookie' | 'api_key' | 'host'
-  readonly actor?: { readonly id: string, readonly name?: string | undefined } | undefined
-  /** Public id of the key that acts. */
-  readonly apiKey?: string | undefined
-  readonly ip?: string | undefined
-  readonly requestId?: string | undefined
-}
 
 export interface Issued {
   action: 'issued' | 'rotated'
@@ -101,9 +91,13 @@ export function keyOperations (parts: KeyOperationsParts): KeyOperations {
   const show = async (key: StoredKey): Promise<ApiKey> => (await shown([key]))[0]!
 
   return {
-    async issueDefault (by, { environment } = {}) {
+    async issueDefault (by, { environment = parts.defaultKey.environment } = {}) {
+      checkActor(by)
+      if (!ENVIRONMENTS.includes(environment)) {
+        throw makeError('INVALID_REQUEST', { message: 'environment: must be one of live, test', details: { field: 'environment' } })
+      }
       const now = clock.now()
-      const { key, plaintext } = newDefaultKey(parts, by, environment ?? parts.defaultKey.environment, now)
+      const { key, plaintext } = newDefaultKey(parts, by, environment, now)
       const result = await storage.issueKey({ key, maxKeys: MAX_KEYS, now })
       if (result.outcome === 'limit') {
         throw makeError('KEY_LIMIT_REACHED', { details: { maxKeys: MAX_KEYS } })
@@ -124,14 +118,18 @@ export function keyOperations (parts: KeyOperationsParts): KeyOperations {
     },
 
     async revoke (by, publicId) {
-      const result = await storage.revokeKey({ accountId: by.accountId, publicId, reason: 'revoked', now: clock.now() })
+      const result = isPublicId(publicId)
+        ? await storage.revokeKey({ accountId: by.accountId, publicId, reason: 'revoked', now: clock.now() })
+        : null
       if (result === null) throw makeError('API_KEY_NOT_FOUND', {})
       return await show(result.key)
     },
 
     async list (accountId, { environment, status, before } = {}) {
       const start = before === undefined || before === 'start' ? before : { publicId: before }
-      const page = await storage.listKeys({ accountId, now: clock.now(), environment, status, before: start, limit: PAGE })
+      const page = typeof start === 'object' && !isPublicId(start.publicId)
+        ? null
+        : await storage.listKeys({ accountId, now: clock.now(), environment, status, before: start, limit: PAGE })
       if (page === null) {
         throw makeError('INVALID_REQUEST', { message: 'before: is not a key of this account', details: { field: 'before' } })
       }
@@ -139,13 +137,13 @@ export function keyOperations (parts: KeyOperationsParts): KeyOperations {
     },
 
     async get (accountId, publicId) {
-      const key = await storage.getKey(accountId, publicId)
+      const key = isPublicId(publicId) ? await storage.getKey(accountId, publicId) : null
       if (key === null) throw makeError('API_KEY_NOT_FOUND', {})
       return await show(key)
     },
 
     async find (publicId) {
-      const key = await storage.findKey(publicId)
+      const key = isPublicId(publicId) ? await storage.findKey(publicId) : null
       return key === null ? null : { accountId: key.accountId, apiKey: await show(key) }
     },
 
@@ -171,7 +169,7 @@ function newDefaultKey (
     isDefault: true,
     ...displayParts(plaintext),
     ...hasher.current(plaintext),
-    createdBy: by.actor?.name ?? null,
+    createdBy: displayName(by),
     metadata: null,
     createdAt: now,
     expiresAt: defaultKey.lifetime === null ? null : now + defaultKey.lifetime,

@@ -19,7 +19,7 @@ export interface ScopeRequirement {
   readonly anyOfScopes?: readonly string[] | undefined
 }
 
-/** The scopes a key lacks for a requirement, `null` when it lacks none. `granted: null` has all. */
+/** The scopes that a requirement asks for, all or any, when a key does not meet it; `null` when it does. `granted: null` has all. */
 export function missingScopes (granted: readonly string[] | null, required: ScopeRequirement): readonly string[] | null {
   if (granted === null) return null
   const { scopes = [], anyOfScopes } = required

@@ -4,15 +4,21 @@ import { admit, stateOf, type LimitState, type RateLimitStore, type Window } fro
 
 /** Buckets held at most. Only verified keys and signed-in accounts have one, so strangers cannot fill it. */
 const MAX_BUCKETS = 200_000
+/** ms between two looks at every bucket: a full store must not be walked for each request. */
+const SWEEP_INTERVAL = 1000
 
 export function memoryRateLimitStore (clock: Clock, maxBuckets = MAX_BUCKETS): RateLimitStore & { readonly size: number } {
   const windows = new Map<string, Window>()
+  let sweptAt = -Infinity
 
   const makeRoom = (now: number): void => {
-    for (const [id, window] of windows) {
-      if (window.endsAt <= now) windows.delete(id)
+    if (now - sweptAt >= SWEEP_INTERVAL) {
+      sweptAt = now
+      for (const [id, window] of windows) {
+        if (window.endsAt <= now) windows.delete(id)
+      }
     }
-    // All are open: the one that opened first goes, and its owner gets a new window early.
+    // All are open, or were at the last sweep: the one that opened first goes, and its owner gets a new window early.
     for (const id of windows.keys()) {
       if (windows.size < maxBuckets) break
       windows.delete(id)
@@ -28,8 +34,11 @@ export function memoryRateLimitStore (clock: Clock, maxBuckets = MAX_BUCKETS): R
       const allowed = !admitted.includes(null)
       if (allowed) {
         buckets.forEach(({ id }, place) => {
+          const window = admitted[place]!
+          // A window that opens goes behind the others: the map's order is that of opening.
+          if (window.used === 1) windows.delete(id)
           if (!windows.has(id) && windows.size >= maxBuckets) makeRoom(now)
-          windows.set(id, admitted[place]!)
+          windows.set(id, window)
         })
       }
       const states = buckets.map(({ id, limit }) => stateOf(windows.get(id), limit, now))

@@ -1,5 +1,6 @@
 // Who is signed in: the port through which the host's own auth answers, and the check of its answers.
 import type { FastifyBaseLogger } from 'fastify'
+import { isAccountId } from '../keys/actor.js'
 import type { Profile } from '../register.js'
 
 /** The owner of keys, as the host's session names it. */
@@ -38,13 +39,6 @@ export interface SessionResolver {
   bearer (token: string, ask: SessionAsk): Answer
   /** Whose session do these cookies carry? Without this method no cookie is a session. */
   cookie? (ask: SessionAsk & { readonly cookies: Readonly<Record<string, string>> }): Answer
-}
-
-/** Is this an account id: well-formed text of 1–255 bytes without control characters or white space at its ends? */
-export function isAccountId (id: unknown): id is string {
-  return typeof id === 'string' && id !== '' && Buffer.byteLength(id) <= 255 &&
-    // eslint-disable-next-line no-control-regex -- control characters are what it looks for
-    id.isWellFormed() && id.trim() === id && !/[\u0000-\u001f\u007f-\u009f]/.test(id)
 }
 
 /** Is this answer an account? */

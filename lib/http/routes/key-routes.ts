@@ -4,7 +4,7 @@ import type { ListOptions } from '../../keys/key-operations.js'
 import { actorOf } from '../request-state.js'
 import { ApiKeyAnswer, ApiKeyListAnswer, ErrorAnswer, IssueBody, IssuedAnswer, ListQuery, PublicIdParams } from '../schemas.js'
 import type { SelfServeKeys } from '../self-serve-keys.js'
-import type { StandardRoute } from './standard-routes.js'
+import type { StandardRoute } from './standard-route.js'
 
 export function keyRoutes ({ keys }: SelfServeKeys): StandardRoute[] {
   return [

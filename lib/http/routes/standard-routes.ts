@@ -1,14 +1,10 @@
 // The standard account routes: the library's operations over HTTP, and the pattern for a host's own.
-import type { FastifyInstance, FastifyPluginAsync, FastifySchema, RouteOptions } from 'fastify'
+import type { FastifyInstance, FastifyPluginAsync, FastifySchema } from 'fastify'
 import type { StandardRouteSwitches } from '../../options/options.js'
 import { useOurCompilers } from '../compilers.js'
 import { keyRoutes } from './key-routes.js'
+import type { StandardRoute } from './standard-route.js'
 import { usageRoutes } from './usage-routes.js'
-
-/** A standard route, before what all of them share is added. */
-export type StandardRoute = Pick<RouteOptions, 'method' | 'url' | 'handler'> & {
-  schema: { operationId: string, summary: string } & Record<string, unknown>
-}
 
 /** A body is a handful of short fields; more is 413. */
 const BODY_LIMIT = 16 * 1024

@@ -3,7 +3,7 @@ import type { UsageWindow } from '../../usage/windows.js'
 import { actorOf } from '../request-state.js'
 import { ErrorAnswer, UsageAnswer, UsageQuery } from '../schemas.js'
 import type { SelfServeKeys } from '../self-serve-keys.js'
-import type { StandardRoute } from './standard-routes.js'
+import type { StandardRoute } from './standard-route.js'
 
 export function usageRoutes ({ usage }: SelfServeKeys): StandardRoute[] {
   return [{

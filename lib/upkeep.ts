@@ -1,0 +1,72 @@
+// The work beside requests: usage and moved hashes are written, old rows removed, and all of it ended with the app.
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import { repeat, type Repeated } from './background.js'
+import type { RehashQueue } from './keys/rehash-queue.js'
+import type { CompleteOptions } from './options/complete.js'
+import { slotStart } from './storage/slots.js'
+import type { Storage } from './storage/storage.js'
+import { HOUR, MINUTE } from './time.js'
+import type { UsageRecorder } from './usage/recorder.js'
+
+/** Rows that one step of pruning removes at most, so that no other write waits long. */
+const PRUNE_STEP = 2000
+
+export interface Upkeep {
+  /** Writes what is buffered. Rejects if it could not; what was not written stays buffered. */
+  flush (): Promise<void>
+  /** Removes what is past its retention, step by step. */
+  prune (): Promise<void>
+  start (): void
+  /** Ends the background work and writes what is left; what cannot be written is logged and lost. */
+  stop (): Promise<void>
+}
+
+export interface UpkeepParts {
+  readonly storage: Storage
+  /** null: no usage is recorded. */
+  readonly recorder: UsageRecorder | null
+  readonly rehashes: RehashQueue
+  readonly settings: Pick<CompleteOptions, 'clock' | 'keys' | 'usage'>
+  readonly log: Record<'debug' | 'warn' | 'error', (details: object, message: string) => void>
+}
+
+export function upkeep ({ storage, recorder, rehashes, settings, log }: UpkeepParts): Upkeep {
+  const { clock, keys, usage } = settings
+  const repeated: Repeated[] = []
+
+  const flush = async (): Promise<void> => {
+    await recorder?.flush()
+    await rehashes.flush()
+  }
+
+  const prune = async (): Promise<void> => {
+    const now = clock.now()
+    const steps = [
+      ...(usage === null ? [] : [async () => await storage.pruneUsage(slotStart(now - usage.retention, 'hour'), PRUNE_STEP)]),
+      async () => await storage.pruneKeys(now - keys.retention, PRUNE_STEP)
+    ]
+    for (const step of steps) {
+      while (await step() > 0) await nextTurn()
+    }
+  }
+
+  return {
+    flush,
+    prune,
+    start () {
+      const interval = usage?.flushInterval ?? MINUTE
+      // The recorder has said so, once an outage; this is the line of every try.
+      repeated.push(repeat(interval, interval, flush, (error) => { log.debug({ err: error }, 'flush failed') }))
+      if (usage !== null && !usage.prune) return
+      repeated.push(repeat(HOUR, MINUTE, prune, (error) => { log.warn({ err: error }, 'pruning failed; the next hour tries again') }))
+    },
+    async stop () {
+      for (const work of repeated) await work.stop()
+      try {
+        await flush()
+      } catch (error) {
+        log.error({ err: error, lost: recorder?.buffered ?? 0 }, 'what was buffered could not be written before the end')
+      }
+    }
+  }
+}

@@ -1,0 +1,99 @@
+// Imports run one way, vendors stay behind their fences, files stay small: the rules of the house, held by a test.
+import { readdirSync, readFileSync } from 'node:fs'
+import { dirname, join, relative } from 'node:path'
+import t from 'tap'
+
+const lib = join(import.meta.dirname, '..', 'lib')
+interface Import { readonly to: string, readonly kind: 'value' | 'type' | 'dynamic' }
+const IMPORT = /^(?:import|export) (type )?(?:[^'\n]*?(?:\n[^']*?)?)from '([^']+)'|\bimport\('([^']+)'\)|^import '([^']+)'/gm
+
+const files = new Map(readdirSync(lib, { recursive: true }).map(String).filter((name) => name.endsWith('.ts')).map((name) => {
+  const text = readFileSync(join(lib, name), 'utf8')
+  const imports = [...text.matchAll(IMPORT)].map(([, type, from, dynamic, bare]): Import => {
+    const target = (from ?? dynamic ?? bare)!
+    const to = target.startsWith('.') ? relative(lib, join(lib, dirname(name), target)).replace(/\.js$/, '.ts') : target
+    return { to, kind: dynamic !== undefined ? 'dynamic' : type !== undefined ? 'type' : 'value' }
+  })
+  return [name, { text, imports }] as const
+}))
+
+/** Layers from the top: a file may import what stands further down, or what stands beside it in its own folder. */
+const LAYERS: ReadonlyArray<readonly string[]> = [
+  ['index.ts', 'testing.ts'], ['plugin.ts'], ['upkeep.ts'], ['http/'], ['options/'], ['sessions/'], ['usage/recorder.ts', 'usage/snapshot.ts'],
+  ['keys/key-operations.ts', 'keys/rehash-queue.ts', 'keys/verify-key.ts'], ['rate-limit/', 'usage/windows.ts'], ['storage/'],
+  ['keys/actor.ts', 'keys/key-format.ts', 'keys/key-hash.ts', 'keys/scopes.ts'], ['keys/api-key.ts'], ['errors.ts', 'crypto.ts', 'time.ts', 'background.ts', 'register.ts']
+]
+const layerOf = (file: string): number => LAYERS.findIndex((places) => places.some((place) => file === place || (place.endsWith('/') && file.startsWith(place))))
+const folderOf = (file: string): string => dirname(file).split('/')[0]!
+/** What of storage/ the layers above it may know: the port, its slots, its guard, and at the top the storages themselves. */
+const STORAGE_PORT = ['storage/storage.ts', 'storage/slots.ts', 'storage/guarded-storage.ts']
+
+const FENCES: Record<string, (file: string, kind: Import['kind']) => boolean> = {
+  fastify: (file, kind) => file === 'plugin.ts' || /^http\//.test(file) || (kind === 'type' && /^(options|sessions)\//.test(file)),
+  'fastify-plugin': (file) => file === 'plugin.ts',
+  '@fastify/cookie': (file) => file.startsWith('http/'),
+  '@fastify/error': (file) => file === 'errors.ts',
+  '@sinclair/typebox': (file) => file.startsWith('http/'),
+  kysely: (file) => file.startsWith('storage/kysely/'),
+  'better-sqlite3': (file, kind) => file === 'storage/kysely/sqlite.ts' && kind !== 'value',
+  jose: (file) => file === 'sessions/jwt.ts',
+  'node:crypto': (file) => file === 'crypto.ts',
+  'node:assert': (file) => file.startsWith('storage/contract/'),
+  'node:fs': (file) => file.startsWith('storage/kysely/'),
+  'node:path': (file) => file.startsWith('storage/kysely/'),
+  'node:zlib': (file) => file === 'keys/key-format.ts',
+  'node:http2': (file, kind) => file.startsWith('http/') && kind === 'type',
+  'node:timers': () => true
+}
+const vendorOf = (name: string): string => name.split('/').slice(0, name.startsWith('@') ? 2 : 1).join('/')
+
+t.test('imports run one way, from index to the leaves', async (t) => {
+  for (const [file, { imports }] of files) {
+    t.not(layerOf(file), -1, `${file} has a layer`)
+    for (const { to } of imports.filter(({ to }) => files.has(to))) {
+      const beside = layerOf(to) === layerOf(file) && folderOf(to) === folderOf(file) && folderOf(file) !== '.'
+      t.ok(layerOf(to) > layerOf(file) || beside, `${file} imports ${to}`)
+      const inside = /^(storage\/|index\.ts|testing\.ts|plugin\.ts)/.test(file)
+      if (to.startsWith('storage/') && !inside) t.ok(STORAGE_PORT.includes(to), `${file} knows ${to} of the storage`)
+    }
+  }
+})
+
+t.test('every import of ours is a file of ours, and none goes round', async (t) => {
+  const done = new Set<string>()
+  const visit = (file: string, path: readonly string[]): void => {
+    if (path.includes(file)) t.fail([...path, file].join(' → '))
+    if (path.includes(file) || done.has(file)) return
+    for (const { to } of files.get(file)!.imports.filter(({ to }) => to.endsWith('.ts'))) {
+      if (files.has(to)) visit(to, [...path, file])
+      else t.fail(`${file} imports ${to}, which is missing`)
+    }
+    done.add(file)
+  }
+  for (const file of files.keys()) visit(file, [])
+  t.equal(done.size, files.size)
+})
+
+t.test('vendors stay behind their fences', async (t) => {
+  for (const [file, { imports }] of files) {
+    for (const { to, kind } of imports.filter(({ to }) => !to.endsWith('.ts'))) {
+      t.ok(FENCES[vendorOf(to)]?.(file, kind), `${file}: ${kind} import of ${to}`)
+    }
+  }
+})
+
+t.test('every import was seen: none is written in a way that this test does not read', async (t) => {
+  for (const [file, { text, imports }] of files) {
+    const code = text.replace(/\/\*[^]*?\*\/|^\s*\/\/.*$/gm, '')
+    t.equal(imports.filter(({ kind }) => kind !== 'dynamic').length, [...code.matchAll(/(?:^|\s)from '/g)].length, file)
+    t.notMatch(code, /\brequire\(|createRequire|import\((?!')/, file)
+  }
+})
+
+t.test('a file begins with a comment that says its job, has at most 200 lines, and keeps no state of the module', async (t) => {
+  for (const [file, { text }] of files) {
+    t.match(text.split('\n')[0], /^\/\/ \S.*[.:]$/, file)
+    t.ok(text.trimEnd().split('\n').length <= 200, `${file} has ${text.split('\n').length} lines`)
+    t.notMatch(text, /^(export )?(let|var) /m, file)
+  }
+})

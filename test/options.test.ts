@@ -1,0 +1,342 @@
+// Options: what is not understood fails at ready(), by name; what is left out has its default.
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
+import { pathToFileURL } from 'node:url'
+import Fastify from 'fastify'
+import t from 'tap'
+import { isSelfServeKeysError, memoryStorage, selfServeKeys, type SelfServeKeysOptions } from '../lib/index.js'
+import { completeOptions } from '../lib/options/complete.js'
+import { DAY, HOUR, MINUTE, SECOND, systemClock } from '../lib/time.js'
+import { tokenSession } from './helpers/app.js'
+
+const SECRET = 'SECRET-SECRET-SECRET-SECRET-SECRET'
+const base = { session: tokenSession, storage: memoryStorage() }
+
+/** The object with one member, at a path such as `keys.peppers`, set. */
+function withOption (path: string, value: unknown): SelfServeKeysOptions {
+  const options: Record<string, unknown> = { ...base }
+  const names = path.split('.')
+  let place = options
+  for (const name of names.slice(0, -1)) place = place[name] = { ...siblings[name] }
+  place[names.at(-1)!] = value
+  return options as unknown as SelfServeKeysOptions
+}
+/** What must stand beside an option for it to be the only fault. */
+const siblings: Record<string, Record<string, unknown>> = {
+  rateLimit: { max: 1, timeWindow: '1 minute' },
+  peppers: { current: 'p1', keys: { p1: SECRET } }
+}
+
+/** What `ready()` says to these options: null, or the option and the message. */
+async function faultOf (options: unknown): Promise<{ option: string, message: string } | null> {
+  const app = Fastify()
+  app.register(selfServeKeys, options as SelfServeKeysOptions)
+  try {
+    await app.ready()
+    return null
+  } catch (error) {
+    if (!isSelfServeKeysError(error, 'INVALID_OPTION')) throw error
+    return { option: error.details.option, message: error.message }
+  } finally {
+    await app.close()
+  }
+}
+
+t.test('every rule refuses by name, with what it asks for', async (t) => {
+  const rateLimit = { max: 1, timeWindow: '1 minute' }
+  const table: Array<[options: object, option: string, rule: string]> = [
+    [{ prefix: '/x' }, 'prefix', 'has no effect on this plugin (Fastify ignores it on fastify-plugin plugins); use routePrefix'],
+    [{ rateLimits: [] }, 'rateLimits', 'is not an option'],
+    [{ session: undefined }, 'session', 'must be an object with bearer()'],
+    [{ session: { bearer: () => null, cookie: true } }, 'session.cookie', 'must be a function'],
+    [{ storage: { ...memoryStorage(), pruneUsage: undefined } }, 'storage',
+      'must be an object with open(), close(), findKeyByHash(), findKey(), getKey(), listKeys(), countKeys(), issueKey(), revokeKey(), rehashKeys(), pruneKeys(), recordUsage(), readUsage(), pruneUsage()'],
+    [{ routePrefix: 'v1' }, 'routePrefix', 'must be a path such as \'/v1/me\''],
+    [{ routes: { profiles: true } }, 'routes.profiles', 'is not an option'],
+    [{ routes: { keys: 1 } }, 'routes.keys', 'must be true or false'],
+    [{ headers: 'x-api-key' }, 'headers', 'must be a list'],
+    [{ headers: [] }, 'headers', 'must name at least one header'],
+    [{ headers: ['x-api-key', 'x key'] }, 'headers[1]', 'must be the name of a header'],
+    [{ headers: ['Cookie'] }, 'headers', 'must not name cookie: an API key is never read from there'],
+    [{ scopes: { blocks: 'Read' } }, 'scopes["blocks"]', 'must have the form resource:action'],
+    [{ scopes: { 'blocks:read': 1 } }, 'scopes["blocks:read"]', 'must be its description'],
+    [{ keys: { brand: 'acme' } }, 'keys.brand', 'is not an option'],
+    [{ keys: { prefix: 'Acme' } }, 'keys.prefix', 'must be a brand of 1 to 16 lower-case letters and digits that begins with a letter, or a function'],
+    [{ keys: { prefix: () => 'a b' } }, 'keys.prefix', 'must give 1 to 64 letters, digits, _ and -'],
+    [{ keys: { peppers: { current: 'p1', keys: { 'p 1': SECRET } } } }, 'keys.peppers.keys', 'must name each secret by 1 to 32 letters, digits, _ and -'],
+    [{ keys: { peppers: { current: 'p1', keys: { p1: 'short' } } } }, 'keys.peppers.keys["p1"]', 'must be a secret of at least 32 characters'],
+    [{ keys: { peppers: { current: 'p2', keys: { p1: SECRET } } } }, 'keys.peppers.current', 'must be the name of one of keys.peppers.keys, or null'],
+    [{ keys: { peppers: { current: 'toString', keys: { p1: SECRET } } } }, 'keys.peppers.current', 'must be the name of one of keys.peppers.keys, or null'],
+    [{ keys: { peppers: { current: 'p1', keys: { p1: SECRET }, old: 'p0' } } }, 'keys.peppers.old', 'is not an option'],
+    [{ keys: { defaultKey: { label: ' \t' } } }, 'keys.defaultKey.label', 'must have 1 to 100 printable characters'],
+    [{ keys: { defaultKey: { access: 'secret' } } }, 'keys.defaultKey.access', 'is not an option'],
+    [{ keys: { defaultKey: { environment: 'prod' } } }, 'keys.defaultKey.environment', 'must be one of live, test'],
+    [{ keys: { defaultKey: { scopes: [] } } }, 'keys.defaultKey.scopes', 'must name at least one scope, or be null for all'],
+    [{ keys: { defaultKey: { scopes: ['blocks:read'] } } }, 'keys.defaultKey.scopes', 'names "blocks:read", which is not in scopes'],
+    [{ keys: { defaultKey: { scopes: [1] } } }, 'keys.defaultKey.scopes[0]', 'must be a scope'],
+    [{ keys: { defaultKey: { lifetime: '101 years' } } }, 'keys.defaultKey.lifetime', 'must be from 1 to 3153600000000 milliseconds'],
+    [{ keys: { retention: '30 days' } }, 'keys.retention', `must be from ${31 * DAY} to ${Number.MAX_SAFE_INTEGER} milliseconds`],
+    [{ keys: { retention: '31 days' }, usage: { retention: '32 days' } }, 'keys.retention', `must be from ${32 * DAY} to ${Number.MAX_SAFE_INTEGER} milliseconds`],
+    [{ rateLimit: true }, 'rateLimit', 'must be an object'],
+    [{ rateLimit: { timeWindow: '1 minute' } }, 'rateLimit.max', 'is required'],
+    [{ rateLimit: { max: 1 } }, 'rateLimit.timeWindow', 'is required'],
+    [{ rateLimit: { ...rateLimit, max: '5' } }, 'rateLimit.max', `must be an integer from 1 to ${Number.MAX_SAFE_INTEGER}`],
+    [{ rateLimit: { ...rateLimit, timeWindow: 'a minute' } }, 'rateLimit.timeWindow', 'must be a positive integer of milliseconds or text such as \'90 days\''],
+    [{ rateLimit: { ...rateLimit, timeWindow: 999 } }, 'rateLimit.timeWindow', `must be from 1000 to ${Number.MAX_SAFE_INTEGER} milliseconds`],
+    [{ rateLimit: { ...rateLimit, name: 'A' } }, 'rateLimit.name', 'must be 1 to 32 lower-case letters, digits, _ and -'],
+    [{ rateLimit: { ...rateLimit, store: 'redis' } }, 'rateLimit.store', 'is not an option'],
+    [{ rateLimit: [rateLimit, { ...rateLimit, name: 'b', max: 0 }] }, 'rateLimit[1].max', `must be an integer from 1 to ${Number.MAX_SAFE_INTEGER}`],
+    [{ rateLimit: [rateLimit, rateLimit] }, 'rateLimit', 'must have a different name for each limit'],
+    [{ usage: true }, 'usage', 'must be an object'],
+    [{ usage: { retention: '30 days' } }, 'usage.retention', `must be from ${31 * DAY} to ${Number.MAX_SAFE_INTEGER} milliseconds`],
+    [{ usage: { flushInterval: '25 days' } }, 'usage.flushInterval', 'must be from 1 to 2147483647 milliseconds'],
+    [{ usage: { maxBuffered: 10_000_001 } }, 'usage.maxBuffered', 'must be an integer from 1 to 10000000'],
+    [{ usage: { prune: 'yes' } }, 'usage.prune', 'must be true or false'],
+    [{ accountRoutes: { limit: 1 } }, 'accountRoutes.limit', 'is not an option'],
+    [{ accountRoutes: { rateLimit: { max: 1 } } }, 'accountRoutes.rateLimit.timeWindow', 'is required'],
+    [{ cookieMutations: true }, 'cookieMutations', 'must be an object'],
+    [{ cookieMutations: {} }, 'cookieMutations.origins', 'must be a list'],
+    [{ cookieMutations: { origins: ['https://a.example/'] } }, 'cookieMutations.origins[0]', 'must be an origin such as \'https://example.com\''],
+    [{ openapi: { sessionScheme: 'a b' } }, 'openapi.sessionScheme', 'must be the name of a security scheme'],
+    [{ openapi: { hide: 0 } }, 'openapi.hide', 'must be true or false'],
+    [{ realm: 'a"b' }, 'realm', 'must be printable ASCII without " and \\'],
+    [{ logBindings: 1 }, 'logBindings', 'must be true or false'],
+    [{ clock: { now: Date.now } }, 'clock', 'must be an object with now(), monotonic()'],
+    [{ timeout: '25 days' }, 'timeout', 'must be from 1 to 2147483647 milliseconds']
+  ]
+  for (const [options, option, rule] of table) {
+    t.same(await faultOf({ ...base, ...options }), { option, message: `Option "${option}" ${rule}.` })
+  }
+})
+
+t.test('no option takes a value of another kind: each is refused by its own name', async (t) => {
+  const wrong: unknown[] = [
+    '5', '', NaN, -1, 0, 1.5, Infinity, null, true, false, [], [1], [null], [undefined], new Array(1), {}, { unknown: 1 }, () => 1, Symbol('s'), 1n, new Date(NaN)
+  ]
+  const duration = (): boolean => false
+  /** The values of `wrong` that are right for an option after all. */
+  const right: Record<string, (value: unknown) => boolean> = {
+    session: () => false,
+    storage: () => false,
+    routePrefix: () => false,
+    routes: (value) => typeof value === 'boolean' || typeof value === 'function' || isEmpty(value),
+    'routes.defaultKey': (value) => typeof value === 'boolean',
+    'routes.keys': (value) => typeof value === 'boolean',
+    'routes.usage': (value) => typeof value === 'boolean',
+    headers: () => false,
+    scopes: isEmpty,
+    keys: isEmpty,
+    'keys.prefix': () => false,
+    'keys.peppers': () => false,
+    'keys.peppers.current': (value) => value === null,
+    'keys.peppers.keys': () => false,
+    'keys.defaultKey': isEmpty,
+    'keys.defaultKey.label': (value) => value === '5',
+    'keys.defaultKey.environment': () => false,
+    'keys.defaultKey.scopes': (value) => value === null,
+    'keys.defaultKey.lifetime': (value) => value === null,
+    'keys.retention': duration,
+    rateLimit: (value) => value === false || (Array.isArray(value) && value.length === 0),
+    'rateLimit.name': () => false,
+    'rateLimit.max': () => false,
+    'rateLimit.timeWindow': duration,
+    usage: (value) => value === false || isEmpty(value),
+    'usage.retention': duration,
+    'usage.flushInterval': duration,
+    'usage.maxBuffered': () => false,
+    'usage.prune': (value) => typeof value === 'boolean',
+    accountRoutes: isEmpty,
+    'accountRoutes.rateLimit': (value) => value === false,
+    'accountRoutes.rateLimit.max': () => false,
+    'accountRoutes.rateLimit.timeWindow': duration,
+    cookieMutations: (value) => value === false,
+    'cookieMutations.origins': (value) => Array.isArray(value) && value.length === 0,
+    openapi: isEmpty,
+    'openapi.sessionScheme': (value) => value === '5',
+    'openapi.hide': (value) => typeof value === 'boolean',
+    realm: (value) => value === '5',
+    logBindings: (value) => typeof value === 'boolean',
+    clock: () => false,
+    timeout: duration
+  }
+  for (const [path, isRight] of Object.entries(right)) {
+    for (const value of wrong) {
+      const shown = `${path} = ${typeof value === 'object' ? JSON.stringify(value) : String(value)}`
+      const fault = await faultOf(withOption(path, value))
+      if (isRight(value)) t.equal(fault, null, shown)
+      else if (path === 'keys.peppers.keys' && isEmpty(value)) t.equal(fault?.option, 'keys.peppers.current', 'no pepper is there to be current')
+      else t.match(fault?.option, new RegExp(`^${path.replaceAll('.', '\\.')}($|[.[])`), shown)
+    }
+    // Without a storage the default one would write into the working directory: a test of its own does that elsewhere.
+    if (path === 'storage') continue
+    if (!REQUIRED.includes(path)) t.equal(await faultOf(withOption(path, undefined)), null, `${path} left out`)
+    else t.match(await faultOf(withOption(path, undefined)), { option: path }, `${path} is required`)
+  }
+})
+
+const REQUIRED = [
+  'session', 'keys.peppers.current', 'keys.peppers.keys', 'rateLimit.max', 'rateLimit.timeWindow', 'accountRoutes.rateLimit.max',
+  'accountRoutes.rateLimit.timeWindow', 'cookieMutations.origins'
+]
+
+function isEmpty (value: unknown): boolean {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) && Object.keys(value).length === 0
+}
+
+t.test('names that are not options are refused at each level, those of Object.prototype too', async (t) => {
+  for (const path of ['', 'routes.', 'keys.', 'keys.peppers.', 'keys.defaultKey.', 'rateLimit.', 'usage.', 'accountRoutes.', 'accountRoutes.rateLimit.', 'cookieMutations.', 'openapi.']) {
+    for (const name of ['unknown', 'constructor', 'toString', 'hasOwnProperty']) {
+      t.match(await faultOf(withOption(`${path}${name}`, undefined)), { option: `${path}${name}`, message: `Option "${path}${name}" is not an option.` })
+    }
+  }
+})
+
+t.test('no message repeats a value: it may be a secret', async (t) => {
+  const values: unknown[] = [
+    { session: SECRET }, { storage: SECRET }, { routePrefix: SECRET }, { headers: [`${SECRET} `] }, { keys: { prefix: SECRET } }, { keys: { prefix: () => `${SECRET} ` } },
+    { keys: { peppers: SECRET } }, { keys: { peppers: { current: SECRET, keys: { p1: SECRET } } } }, { keys: { peppers: { current: 'p1', keys: SECRET } } },
+    { keys: { peppers: { current: 'p1', keys: { p1: SECRET.slice(0, 31) } } } }, { keys: { peppers: { current: 'p1', keys: { p1: { secret: SECRET } } } } },
+    { keys: { peppers: { current: 'p1', keys: { [SECRET]: 'p1' } } } }, { rateLimit: SECRET }, { timeout: SECRET }, { realm: `${SECRET}"` }, { clock: SECRET }
+  ]
+  for (const value of values) {
+    const fault = await faultOf({ ...base, ...value as object })
+    t.type(fault?.message, 'string')
+    t.notMatch(fault?.message, SECRET.slice(0, 31))
+  }
+})
+
+t.test('options left out are complete with their documented defaults', async (t) => {
+  t.same(completeOptions({ session: tokenSession }), {
+    session: tokenSession,
+    storage: null,
+    routePrefix: '/v1/me',
+    routes: { defaultKey: true, keys: true, usage: true },
+    headers: ['x-api-key', 'authorization'],
+    scopes: new Set(),
+    keys: {
+      prefix: completeOptions({ session: tokenSession }).keys.prefix,
+      peppers: null,
+      defaultKey: { label: 'Default', environment: 'live', access: 'secret', scopes: null, lifetime: null },
+      retention: 400 * DAY
+    },
+    rateLimits: [],
+    usage: { retention: 31 * DAY, flushInterval: SECOND, maxBuffered: 10_000, prune: true },
+    mutationLimit: { name: 'account', max: 60, windowMs: MINUTE },
+    cookieMutationOrigins: null,
+    openapi: { sessionScheme: null, hide: false },
+    realm: 'api',
+    logBindings: true,
+    clock: systemClock,
+    timeout: 2000
+  })
+  t.equal(completeOptions({ session: tokenSession }).keys.prefix('secret', 'live'), 'sk_live_')
+})
+
+t.test('given options are completed as they were given', async (t) => {
+  const routes = async (): Promise<void> => {}
+  const storage = memoryStorage()
+  const clock = { now: () => 1, monotonic: () => 2 }
+  const complete = completeOptions({
+    session: tokenSession,
+    storage,
+    routePrefix: '/v1/workspaces/:workspaceId',
+    routes,
+    headers: ['X-Starkscan-Api-Key', 'Authorization', 'authorization'],
+    scopes: { 'blocks:read': 'Read', 'blocks:write': 'Write' },
+    keys: { prefix: 'acme', peppers: { current: 'p1', keys: { p1: SECRET } }, defaultKey: { label: '🔑'.repeat(100), environment: 'test', scopes: ['blocks:write', 'blocks:write'], lifetime: '100 years' }, retention: '2 years' },
+    rateLimit: [{ max: 1, timeWindow: 1000 }, { name: 'hour', max: 2, timeWindow: '1h' }],
+    usage: { retention: '60 days', flushInterval: 50, maxBuffered: 1, prune: false },
+    accountRoutes: { rateLimit: { max: 5, timeWindow: '1 hour' } },
+    cookieMutations: { origins: ['https://app.example.com', 'http://127.0.0.1:3000'] },
+    openapi: { sessionScheme: 'bearerAuth', hide: true },
+    realm: 'My API (v1)',
+    logBindings: false,
+    clock,
+    timeout: '5s'
+  })
+  t.match(complete, {
+    storage,
+    routePrefix: '/v1/workspaces/:workspaceId',
+    routes,
+    headers: ['x-starkscan-api-key', 'authorization'],
+    scopes: new Set(['blocks:read', 'blocks:write']),
+    keys: { peppers: { current: 'p1', keys: { p1: SECRET } }, defaultKey: { environment: 'test', access: 'secret', scopes: ['blocks:write'], lifetime: 36_500 * DAY }, retention: 730 * DAY },
+    rateLimits: [{ name: 'default', max: 1, windowMs: 1000 }, { name: 'hour', max: 2, windowMs: HOUR }],
+    usage: { retention: 60 * DAY, flushInterval: 50, maxBuffered: 1, prune: false },
+    mutationLimit: { name: 'account', max: 5, windowMs: HOUR },
+    cookieMutationOrigins: ['https://app.example.com', 'http://127.0.0.1:3000'],
+    openapi: { sessionScheme: 'bearerAuth', hide: true },
+    realm: 'My API (v1)',
+    logBindings: false,
+    clock,
+    timeout: 5000
+  })
+  t.equal(complete.headers.length, 2)
+  t.same(complete.keys.defaultKey.scopes, ['blocks:write'])
+  t.equal(complete.keys.prefix('publishable', 'test'), 'acme_pk_test_')
+})
+
+t.test('what follows from other options', async (t) => {
+  const scopes = { 'blocks:read': 'Read', 'blocks:write': 'Write' }
+  t.same(completeOptions({ ...base, scopes }).keys.defaultKey.scopes, ['blocks:read'])
+  t.equal(completeOptions({ ...base, scopes, keys: { defaultKey: { scopes: null } } }).keys.defaultKey.scopes, null)
+  t.equal(completeOptions({ ...base, usage: { retention: '500 days' } }).keys.retention, 500 * DAY, 'keys outlast the usage that names them')
+  t.equal(completeOptions({ ...base, usage: false, keys: { retention: '1 day' } }).keys.retention, DAY)
+  t.equal(completeOptions({ ...base, usage: false }).usage, null)
+  t.same(completeOptions({ ...base, rateLimit: { max: 5, timeWindow: '1 minute' } }).rateLimits, [{ name: 'default', max: 5, windowMs: MINUTE }])
+  t.same(completeOptions({ ...base, rateLimit: false }).rateLimits, [])
+  t.equal(completeOptions({ ...base, accountRoutes: { rateLimit: false } }).mutationLimit, null)
+  t.equal(completeOptions({ ...base, cookieMutations: false }).cookieMutationOrigins, null)
+  t.equal(completeOptions({ ...base, routes: false }).routes, false)
+  t.same(completeOptions({ ...base, routes: true }).routes, { defaultKey: true, keys: true, usage: true })
+  t.same(completeOptions({ ...base, routes: { usage: false } }).routes, { defaultKey: true, keys: true, usage: false })
+})
+
+t.test('a prefix function is asked for every kind of key at the start, and judged again at each key', async (t) => {
+  const asked: string[] = []
+  const complete = completeOptions({ ...base, keys: { prefix: (access, environment) => { asked.push(`${access} ${environment}`); return `${access}-${environment}_` } } })
+  t.same(asked.sort(), ['publishable live', 'publishable test', 'secret live', 'secret test'])
+  t.equal(complete.keys.prefix('secret', 'live'), 'secret-live_')
+  t.same(await faultOf({ ...base, keys: { prefix: (access: string) => access === 'publishable' ? '' : 'ok_' } }), {
+    option: 'keys.prefix', message: 'Option "keys.prefix" must give 1 to 64 letters, digits, _ and -.'
+  })
+})
+
+t.test('the catalogue and the peppers are copies: a host that changes its object later changes nothing', async (t) => {
+  const scopes: Record<string, string> = { 'a:read': 'A' }
+  const keys: Record<string, string> = { p1: SECRET }
+  const complete = completeOptions({ ...base, scopes, keys: { peppers: { current: 'p1', keys } } })
+  scopes['b:read'] = 'B'
+  keys.p2 = SECRET
+  t.same(complete.scopes, new Set(['a:read']))
+  t.same(complete.keys.peppers, { current: 'p1', keys: { p1: SECRET } })
+})
+
+t.test('a resolver or storage may be an instance of a class', async (t) => {
+  class Resolver { bearer (): null { return null } }
+  t.equal(await faultOf({ ...base, session: new Resolver() }), null)
+})
+
+t.test('without a storage, keys are in ./self-serve-keys.db, which production is warned of once', async (t) => {
+  const index = pathToFileURL(join(import.meta.dirname, '../lib/index.ts')).href
+  const script = `
+    import Fastify from 'fastify'
+    import { selfServeKeys } from ${JSON.stringify(index)}
+    const app = Fastify({ logger: { level: 'info' } })
+    app.register(selfServeKeys, { session: { bearer: () => null } })
+    await app.ready()
+    await app.selfServeKeys.keys.issueDefault({ accountId: 'a', credential: 'host' })
+    await app.close()`
+  for (const [NODE_ENV, warnings] of [['production', 1], ['development', 0]] as const) {
+    const folder = t.testdir({ 'host.mts': script })
+    const child = spawn(process.execPath, [...process.execArgv, join(folder, 'host.mts')], { cwd: folder, env: { ...process.env, NODE_ENV }, stdio: ['ignore', 'pipe', 'inherit'] })
+    const [output, [code]] = await Promise.all([text(child.stdout), once(child, 'close')])
+    t.equal(code, 0)
+    const lines = output.split('\n').filter((line) => line.startsWith('{')).map((line) => JSON.parse(line) as { level: number, msg: string })
+    t.equal(lines.filter(({ msg, level }) => level === 40 && msg.includes('./self-serve-keys.db')).length, warnings, NODE_ENV)
+    t.equal(existsSync(join(folder, 'self-serve-keys.db')), true)
+  }
+})

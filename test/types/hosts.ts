@@ -1,0 +1,102 @@
+// Hosts that must compile under strict: the promise of the README, for each kind of login.
+import Fastify from 'fastify'
+import { betterAuth } from 'better-auth'
+import { bearer } from 'better-auth/plugins'
+import { fromNodeHeaders } from 'better-auth/node'
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
+import { Type } from '@sinclair/typebox'
+import selfServeKeys, { actorOf, getApiKey, isSelfServeKeysError, memoryStorage, protect, standardRoutes, type SelfServeKeysOptions, type SessionResolver } from 'fastify-self-serve-keys'
+import { betterAuthSession } from 'fastify-self-serve-keys/better-auth'
+import { jwtSession } from 'fastify-self-serve-keys/jwt'
+import { kyselyStorage } from 'fastify-self-serve-keys/kysely'
+import { storageContract } from 'fastify-self-serve-keys/testing'
+
+const auth = betterAuth({ emailAndPassword: { enabled: true }, plugins: [bearer()] })
+
+export async function betterAuthHost (): Promise<void> {
+  const app = Fastify()
+  await app.register(selfServeKeys, {
+    session: betterAuthSession(auth),
+    storage: kyselyStorage({ file: './keys.db' }),
+    scopes: { 'blocks:read': 'Read blocks', 'transactions:write': 'Submit transactions' },
+    keys: { prefix: 'acme' },
+    rateLimit: { max: 120, timeWindow: '1 minute' }
+  })
+  app.get('/v1/blocks', { config: { apiKey: { scopes: ['blocks:read'] } } }, async (request) => [request.apiKey.environment, getApiKey(request).accountId])
+  app.register(async (reports) => {
+    protect(reports, { scopes: ['blocks:read'], session: true })
+    reports.get('/v1/reports', async (request) => request.caller!.accountId)
+  })
+  await app.listen({ port: 3000 })
+}
+
+export const organisations: SelfServeKeysOptions = {
+  session: betterAuthSession(auth, {
+    account: async ({ user, session }, ask) => ask.fresh ? { id: session.userId, actor: { id: user.id, name: user.name } } : null
+  })
+}
+
+export async function jwtHost (): Promise<void> {
+  const app = Fastify()
+  await app.register(selfServeKeys, {
+    session: jwtSession({
+      jwks: 'https://login.example.com/.well-known/jwks.json',
+      issuer: 'https://login.example.com',
+      audience: 'api',
+      algorithms: ['RS256'],
+      account: (claims) => typeof claims.org === 'string' ? { id: claims.org } : null,
+      cookie: 'session'
+    })
+  })
+  app.get('/v1/blocks', { config: { apiKey: true } }, async (request) => request.apiKey.publicId)
+}
+
+const own: SessionResolver = {
+  bearer: async (token, { signal, log }) => {
+    log.debug({ aborted: signal.aborted }, 'asked')
+    return token === 'let-me-in' ? { id: 'u1', actor: { id: 'u1', name: 'Ada' }, profile: { name: 'Ada' } } : null
+  },
+  cookie: ({ cookies }) => cookies.sid === undefined ? null : { id: cookies.sid }
+}
+
+export async function ownHost (): Promise<void> {
+  const app = Fastify()
+  await app.register(selfServeKeys, {
+    session: own,
+    routes: async (scope) => {
+      await scope.register(standardRoutes, { usage: false })
+      scope.get('/plan', async (request) => actorOf(request).accountId)
+    }
+  })
+  const { plaintextKey, apiKey } = await app.selfServeKeys.keys.issueDefault({ accountId: 'u1', credential: 'host' }, { environment: 'test' })
+  const result = await app.selfServeKeys.verify(plaintextKey!, { scopes: ['blocks:read'] })
+  if (result.ok) result.apiKey.scopes satisfies readonly string[] | null
+  else result.code satisfies string
+  app.selfServeKeys.routes().routes.filter(({ rule }) => rule === null) satisfies unknown[]
+  apiKey.status satisfies 'active' | 'retiring' | 'disabled' | 'expired' | 'revoked'
+  app.setErrorHandler((error, _request, reply) => {
+    if (isSelfServeKeysError(error, 'RATE_LIMITED')) return reply.code(error.statusCode).send({ wait: error.details.retryAfter.toFixed() })
+    throw error
+  })
+}
+
+export async function http2Host (): Promise<void> {
+  const app = Fastify({ http2: true })
+  await app.register(selfServeKeys, { session: own })
+  app.get('/', { config: { apiKey: true } }, async (request) => request.apiKey.publicId)
+}
+
+export async function typeProviderHost (): Promise<void> {
+  const app = Fastify().withTypeProvider<TypeBoxTypeProvider>()
+  await app.register(selfServeKeys, { session: own })
+  app.get('/:number', { schema: { params: Type.Object({ number: Type.Integer() }) }, config: { apiKey: true } }, async (request) =>
+    request.apiKey.publicId + request.params.number.toFixed())
+}
+
+export async function laterOptions (): Promise<void> {
+  const app = Fastify()
+  app.decorate('own', own)
+  app.register(selfServeKeys, () => ({ session: own, storage: memoryStorage() }))
+  storageContract(async () => memoryStorage()).map(({ name, run }) => [name, run])
+  fromNodeHeaders({}).get('cookie')
+}
