@@ -462,7 +462,7 @@ t.test('on a host', async (t) => {
     await t.rejects(app.selfServeKeys.flush(), { code: 'STORAGE_UNAVAILABLE', statusCode: 503 })
     t.match(app.selfServeKeys.stats(), { usageBuffered: 4 })
     await app.close()
-    t.match(lines.find(({ msg }) => msg === 'usage could not be written before the end'), { lost: 4, level: 50 })
+    t.match(lines.find(({ msg }) => msg === 'what was buffered could not be written before the end'), { lost: 4, level: 50 })
     t.equal(calls.at(-1)?.name, 'close')
   })
 

@@ -277,7 +277,7 @@ t.test('usage that cannot be written at the end is said to be lost, and the host
   t.equal(app.selfServeKeys.stats().usageBuffered, 1)
   await app.close()
   t.strictSame(events, ['closed'])
-  t.match(log.lines.filter(({ level }) => level === 50), [{ lost: 1, msg: 'usage could not be written before the end' }])
+  t.match(log.lines.filter(({ level }) => level === 50), [{ lost: 1, msg: 'what was buffered could not be written before the end' }])
 })
 
 t.test('a key that could not be moved to the current pepper at the end does not keep the host from closing', async (t) => {

@@ -5,7 +5,9 @@ import { CamelCasePlugin, Kysely, SqliteDialect } from 'kysely'
 import t from 'tap'
 import { kyselyStorage } from '../../lib/storage/kysely/index.js'
 import { memoryStorage, storageContract } from '../../lib/testing.js'
-import type { Storage } from '../../lib/storage/storage.js'
+import type { Storage, UsageBatch } from '../../lib/storage/storage.js'
+import { DAY, HOUR } from '../../lib/time.js'
+import { ACCOUNT, event, issue, NOW } from '../helpers/keys.js'
 
 let files = 0
 const folder = t.testdir()
@@ -34,6 +36,21 @@ for (const [name, create] of Object.entries(storages)) {
     for (const { name, run } of storageContract(create)) await t.test(name, run)
   })
 }
+
+t.test('memory storage remembers the id of a batch for a day, and no longer', async (t) => {
+  const storage = memoryStorage()
+  const key = await issue(storage)
+  const batch = (id: string, sealedAt: number): UsageBatch => ({ id, sealedAt, events: [event(key, NOW)] })
+  const requests = async (): Promise<number | undefined> =>
+    (await storage.readUsage({ accountId: ACCOUNT, start: NOW - NOW % HOUR, end: NOW - NOW % HOUR + HOUR, unit: 'hour', perKeyLimit: 1, recentLimit: 1 }))
+      .timeline[0]?.requests
+  for (const [id, sealedAt, total] of [
+    ['old', NOW - DAY, 1], ['other', NOW, 2], ['old', NOW - DAY, 2], ['later', NOW + 1, 3], ['old', NOW - DAY, 4], ['other', NOW, 4]
+  ] as const) {
+    await storage.recordUsage(batch(id, sealedAt))
+    t.equal(await requests(), total, id)
+  }
+})
 
 t.test('a case fails where a storage breaks its claim, and closes it all the same', async (t) => {
   let closed = 0
