@@ -25,6 +25,10 @@ const ERRORS = {
   STORAGE_UNAVAILABLE: [503, 'A part that this request needs is not available. Try again shortly.']
 } as const satisfies Record<string, readonly [number, string]>
 
+/** Seconds after which a client may try a 503 again. */
+export const RETRY_AFTER = 1
+
+/** Every code an error of this library can have; its name and its code are the same word. */
 export type ErrorCode = keyof typeof ERRORS
 
 /** What `error.details` holds, by code. Codes that are not named carry no details. */
@@ -45,8 +49,10 @@ export interface ErrorDetailsByCode {
   /** `part`: what failed or did not answer in time. `retryAfter` in seconds. */
   STORAGE_UNAVAILABLE: { part: 'storage' | 'session', retryAfter: number }
 }
+/** The details of the error with this code. */
 export type ErrorDetails<C extends ErrorCode> = C extends keyof ErrorDetailsByCode ? ErrorDetailsByCode[C] : Record<string, never>
 
+/** An error this library throws on purpose: `isSelfServeKeysError(error, code)` tells it and narrows it. */
 export interface SelfServeKeysError<C extends ErrorCode = ErrorCode> extends FastifyError {
   code: C
   statusCode: number

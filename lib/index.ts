@@ -6,6 +6,9 @@ export { standardRoutes } from './http/routes/standard-routes.js'
 export { errorTable, isSelfServeKeysError } from './errors.js'
 export { keyPattern, redactPaths } from './keys/key-format.js'
 export { memoryStorage } from './storage/memory-storage.js'
+// For whoever writes a storage: the decisions to make inside its transactions.
+export { assemblePage, decideIssue, decideRevoke, firstState, hasEnded } from './storage/decide.js'
+export { BATCH_MEMORY } from './storage/storage.js'
 
 export type { Metadata, Profile, Register, Scope } from './register.js'
 export type { KeyOptions, RateLimitOption, SelfServeKeysOptions, StandardRouteSwitches, UsageOptions } from './options/options.js'
@@ -22,4 +25,10 @@ export type { UsagePerKey, UsageRequest, UsageSnapshot, UsageTimelineSlot } from
 export type { UsageWindow } from './usage/windows.js'
 export type { ErrorCode, ErrorDetails, SelfServeKeysError } from './errors.js'
 export type { Clock, Duration } from './time.js'
-export type * from './storage/storage.js'
+export type {
+  IssueKeyInput, IssueKeyResult, KeyPage, ListKeysQuery, ListStart, RecordedEvent, RehashMove, RevokeKeyInput, RevokeKeyResult,
+  Storage, StorageContext, UsageBatch, UsageCount, UsageEvent, UsageQuery, UsageRows
+} from './storage/storage.js'
+export type { IssueDecision } from './storage/decide.js'
+export type { KeyDigest } from './keys/key-hash.js'
+export type { SlotUnit } from './storage/slots.js'

@@ -73,6 +73,7 @@ const plugin: FastifyPluginAsync<SelfServeKeysOptions> = async (app, options) =>
       }
     },
     async verify (plaintext, requirement = {}) {
+      rules.checkRequirement(requirement)
       const { key, refusal } = await verifier.verify(plaintext, requirement)
       return refusal === null
         ? { ok: true, apiKey: toVerifiedApiKey(key) }
@@ -96,10 +97,7 @@ const plugin: FastifyPluginAsync<SelfServeKeysOptions> = async (app, options) =>
 
   await storage.open({ log: app.log, timeout })
   work.start()
-  app.addHook('onClose', async () => {
-    await work.stop()
-    await storage.close()
-  })
+  app.addHook('onClose', work.stop)
   governRoutes(app, rules)
 
   app.addHook('onError', async (request, reply, error) => {
@@ -107,9 +105,13 @@ const plugin: FastifyPluginAsync<SelfServeKeysOptions> = async (app, options) =>
     if (state !== undefined) state.failureCode = failureCodeOf(error)
     setErrorHeaders(reply, error, settings.realm)
   })
-  const watchForHangUp = recorder === null ? () => {} : usageHook(app, recorder.record, clock)
   protectedRoutes(app, {
-    rules, verifier, limiter, sessions: settings, logBindings: settings.logBindings, onIdentified: watchForHangUp
+    rules,
+    verifier,
+    limiter,
+    sessions: settings,
+    logBindings: settings.logBindings,
+    onIdentified: recorder === null ? () => {} : usageHook(recorder.record, clock)
   })
 
   checkSessionScheme(app, settings.openapi.sessionScheme)

@@ -14,7 +14,7 @@ export interface Register {}
 /** A scope, `resource:action`; any string unless the host registered a union. */
 export type Scope = Register extends { scopes: infer S extends string } ? S : string
 
-/** What the host's session says of a person, shown at `GET /v1/me`. */
+/** What the host's session says of a person, on `request.caller.account`. */
 export type Profile = Register extends { profile: infer P extends object } ? P : Record<string, unknown>
 
 /** What the host attached to a key. */

@@ -61,13 +61,17 @@ export function isPromise (value: unknown): value is Promise<unknown> {
   return typeof (value as { then?: unknown } | null | undefined)?.then === 'function'
 }
 
+/** ms. A process that waits for an answer lives to be told that it is late; longer, and a part that hangs would hold up its end. */
+const KEEP_ALIVE = 2500
+
 /**
- * What `work` gives, or a rejection with `late()` when it takes longer than `ms`. The timer never keeps the process alive.
+ * What `work` gives, or a rejection with `late()` when it takes longer than `ms`.
  */
 export async function within<T> (ms: number, work: PromiseLike<T>, late: () => Error): Promise<T> {
   let timer: NodeJS.Timeout | undefined
   const limit = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => { reject(late()) }, ms).unref()
+    timer = setTimeout(() => { reject(late()) }, ms)
+    if (ms > KEEP_ALIVE) timer.unref()
   })
   try {
     return await Promise.race([work, limit])

@@ -5,11 +5,13 @@ import type { RehashQueue } from './keys/rehash-queue.js'
 import type { CompleteOptions } from './options/complete.js'
 import { slotStart } from './storage/slots.js'
 import type { Storage } from './storage/storage.js'
-import { HOUR, MINUTE } from './time.js'
+import { HOUR, MINUTE, within } from './time.js'
 import type { UsageRecorder } from './usage/recorder.js'
 
 /** Rows that one step of pruning removes at most, so that no other write waits long. */
 const PRUNE_STEP = 2000
+/** ms that each of the last two steps may take: writing what is left, and closing the storage. */
+const END = 2200
 
 export interface Upkeep {
   /** Writes what is buffered. Rejects if it could not; what was not written stays buffered. */
@@ -17,7 +19,7 @@ export interface Upkeep {
   /** Removes what is past its retention, step by step. */
   prune (): Promise<void>
   start (): void
-  /** Ends the background work and writes what is left; what cannot be written is logged and lost. */
+  /** Ends the background work, writes what is left and closes the storage. What cannot be written is logged and lost. */
   stop (): Promise<void>
 }
 
@@ -33,6 +35,7 @@ export interface UpkeepParts {
 export function upkeep ({ storage, recorder, rehashes, settings, log }: UpkeepParts): Upkeep {
   const { clock, keys, usage } = settings
   const repeated: Repeated[] = []
+  const stopping = new AbortController()
 
   const flush = async (): Promise<void> => {
     await recorder?.flush()
@@ -46,8 +49,13 @@ export function upkeep ({ storage, recorder, rehashes, settings, log }: UpkeepPa
       async () => await storage.pruneKeys(now - keys.retention, PRUNE_STEP)
     ]
     for (const step of steps) {
-      while (await step() > 0) await nextTurn()
+      while (!stopping.signal.aborted && await step() > 0) await nextTurn()
     }
+  }
+
+  const written = async (): Promise<void> => {
+    await Promise.all(repeated.map(async (work) => { await work.stop() }))
+    await flush()
   }
 
   return {
@@ -61,12 +69,16 @@ export function upkeep ({ storage, recorder, rehashes, settings, log }: UpkeepPa
       repeated.push(repeat(HOUR, MINUTE, prune, (error) => { log.warn({ err: error }, 'pruning failed; the next hour tries again') }))
     },
     async stop () {
-      for (const work of repeated) await work.stop()
-      try {
-        await flush()
-      } catch (error) {
+      stopping.abort()
+      await ended(written, (error) => {
         log.error({ err: error, lost: recorder?.buffered ?? 0 }, 'what was buffered could not be written before the end')
-      }
+      })
+      await ended(storage.close, (error) => { log.error({ err: error }, 'the storage could not be closed') })
     }
   }
+}
+
+/** A storage that fails or hangs must not hold the end of the app up. */
+async function ended (step: () => Promise<void>, onError: (error: unknown) => void): Promise<void> {
+  await within(END, step(), () => new Error(`no end in ${END} ms`)).catch(onError)
 }

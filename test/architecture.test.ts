@@ -21,12 +21,12 @@ const files = new Map(readdirSync(lib, { recursive: true }).map(String).filter((
 const LAYERS: ReadonlyArray<readonly string[]> = [
   ['index.ts', 'testing.ts'], ['plugin.ts'], ['upkeep.ts'], ['http/'], ['options/'], ['sessions/'], ['usage/recorder.ts', 'usage/snapshot.ts'],
   ['keys/key-operations.ts', 'keys/rehash-queue.ts', 'keys/verify-key.ts'], ['rate-limit/', 'usage/windows.ts'], ['storage/'],
-  ['keys/actor.ts', 'keys/key-format.ts', 'keys/key-hash.ts', 'keys/scopes.ts'], ['keys/api-key.ts'], ['errors.ts', 'crypto.ts', 'time.ts', 'background.ts', 'register.ts']
+  ['keys/actor.ts', 'keys/key-format.ts', 'keys/key-hash.ts', 'keys/scopes.ts'], ['keys/api-key.ts'], ['errors.ts', 'crypto.ts', 'time.ts', 'background.ts', 'plain-object.ts', 'register.ts']
 ]
 const layerOf = (file: string): number => LAYERS.findIndex((places) => places.some((place) => file === place || (place.endsWith('/') && file.startsWith(place))))
 const folderOf = (file: string): string => dirname(file).split('/')[0]!
-/** What of storage/ the layers above it may know: the port, its slots, its guard, and at the top the storages themselves. */
-const STORAGE_PORT = ['storage/storage.ts', 'storage/slots.ts', 'storage/guarded-storage.ts']
+/** What of storage/ the layers above it may know: the port and its slots; at the top the storages themselves. */
+const STORAGE_PORT = ['storage/storage.ts', 'storage/slots.ts']
 
 const FENCES: Record<string, (file: string, kind: Import['kind']) => boolean> = {
   fastify: (file, kind) => file === 'plugin.ts' || /^http\//.test(file) || (kind === 'type' && /^(options|sessions)\//.test(file)),

@@ -224,6 +224,13 @@ t.test('what a key is', async (t) => {
     t.equal(statusOf(expiring, NOW), 'expired')
   })
 
+  t.test('that has an end has ended where the clock gives no number', async (t) => {
+    t.equal(statusOf(storedKey({ expiresAt: NOW + 1 }), NaN), 'expired')
+    t.equal(statusOf(storedKey({ retiresAt: NOW + 1 }), NaN), 'revoked')
+    t.equal(statusOf(storedKey({ expiresAt: NOW + 1, disabledBy: 'host' }), NaN), 'expired')
+    t.equal(statusOf(storedKey(), NaN), 'active', 'a key without an end needs no clock')
+  })
+
   t.test('ends at the earliest of its three ends', async (t) => {
     t.equal(endOf(storedKey()), null)
     t.equal(endOf(storedKey({ expiresAt: 3 })), 3)
@@ -585,6 +592,22 @@ t.test('operations', async (t) => {
     t.notMatch(JSON.stringify(calls), plaintextKey!)
     t.notMatch(JSON.stringify(calls), plaintextKey!.slice('acme_sk_live_'.length + 8, -4))
     t.match(JSON.stringify(calls), sha256(plaintextKey!))
+  })
+
+  t.test('hand each key a list of scopes of its own: a storage that changes one changes no other', async (t) => {
+    const memory = memoryStorage()
+    const { app } = await hostOf(t, {
+      scopes: { 'blocks:read': 'Read' },
+      storage: {
+        ...memory,
+        async issueKey (input) {
+          const result = await memory.issueKey({ ...input, key: { ...input.key, scopes: [...input.key.scopes!] } })
+          ;(input.key.scopes as string[]).push('blocks:write')
+          return result
+        }
+      }
+    })
+    for (let i = 0; i < 3; i++) t.same((await app.selfServeKeys.keys.issueDefault(by)).apiKey.scopes, ['blocks:read'])
   })
 
   t.test('keep one default key per environment and account', async (t) => {

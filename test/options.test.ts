@@ -5,10 +5,12 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { pathToFileURL } from 'node:url'
+import { runInNewContext } from 'node:vm'
 import Fastify from 'fastify'
 import t from 'tap'
 import { isSelfServeKeysError, memoryStorage, selfServeKeys, type SelfServeKeysOptions } from '../lib/index.js'
 import { completeOptions } from '../lib/options/complete.js'
+import { isPlainObject } from '../lib/plain-object.js'
 import { DAY, HOUR, MINUTE, SECOND, systemClock } from '../lib/time.js'
 import { tokenSession } from './helpers/app.js'
 
@@ -60,7 +62,8 @@ t.test('every rule refuses by name, with what it asks for', async (t) => {
     [{ headers: 'x-api-key' }, 'headers', 'must be a list'],
     [{ headers: [] }, 'headers', 'must name at least one header'],
     [{ headers: ['x-api-key', 'x key'] }, 'headers[1]', 'must be the name of a header'],
-    [{ headers: ['Cookie'] }, 'headers', 'must not name cookie: an API key is never read from there'],
+    ...['Cookie', 'Host', 'content-length', 'Content-Type', 'connection', 'Transfer-Encoding'].map((name): [object, string, string] =>
+      [{ headers: ['x-api-key', name] }, 'headers', `must not name ${name.toLowerCase()}: an API key is never read from there`]),
     [{ scopes: { blocks: 'Read' } }, 'scopes["blocks"]', 'must have the form resource:action'],
     [{ scopes: { 'blocks:read': 1 } }, 'scopes["blocks:read"]', 'must be its description'],
     [{ keys: { brand: 'acme' } }, 'keys.brand', 'is not an option'],
@@ -99,7 +102,12 @@ t.test('every rule refuses by name, with what it asks for', async (t) => {
     [{ accountRoutes: { rateLimit: { max: 1 } } }, 'accountRoutes.rateLimit.timeWindow', 'is required'],
     [{ cookieMutations: true }, 'cookieMutations', 'must be an object'],
     [{ cookieMutations: {} }, 'cookieMutations.origins', 'must be a list'],
-    [{ cookieMutations: { origins: ['https://a.example/'] } }, 'cookieMutations.origins[0]', 'must be an origin such as \'https://example.com\''],
+    ...[
+      'https://a.example/', 'https://a.example/path', 'https://A.example', 'HTTPS://a.example', 'https://a.example:443', 'http://a.example:80', 'https://*.a.example',
+      'https://*', '*', 'null', 'a.example', 'ftp://a.example', 'https://user@a.example', 'https://a.example?x', 'https://', 'https://münchen.example'
+    ].map((origin): [object, string, string] => [
+      { cookieMutations: { origins: ['https://a.example', origin] } }, 'cookieMutations.origins[1]', 'must be an origin as browsers send it, such as \'https://example.com\''
+    ]),
     [{ openapi: { sessionScheme: 'a b' } }, 'openapi.sessionScheme', 'must be the name of a security scheme'],
     [{ openapi: { hide: 0 } }, 'openapi.hide', 'must be true or false'],
     [{ realm: 'a"b' }, 'realm', 'must be printable ASCII without " and \\'],
@@ -114,7 +122,9 @@ t.test('every rule refuses by name, with what it asks for', async (t) => {
 
 t.test('no option takes a value of another kind: each is refused by its own name', async (t) => {
   const wrong: unknown[] = [
-    '5', '', NaN, -1, 0, 1.5, Infinity, null, true, false, [], [1], [null], [undefined], new Array(1), {}, { unknown: 1 }, () => 1, Symbol('s'), 1n, new Date(NaN)
+    '5', '', NaN, -1, 0, 1.5, Infinity, null, true, false, [], [1], [null], [undefined], new Array(1), {}, { unknown: 1 }, () => 1, Symbol('s'), 1n, new Date(NaN),
+    // What has no members to be seen reads as "nothing set" to whoever only looks for members.
+    Object.create(null), Promise.resolve({}), new Map([['max', 1]]), new (class Settings {})()
   ]
   const duration = (): boolean => false
   /** The values of `wrong` that are right for an option after all. */
@@ -182,9 +192,30 @@ const REQUIRED = [
   'accountRoutes.rateLimit.timeWindow', 'cookieMutations.origins'
 ]
 
+/** An object literal without members, or one that inherits nothing. */
 function isEmpty (value: unknown): boolean {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) && Object.keys(value).length === 0
+  return typeof value === 'object' && value !== null && [Object.prototype, null].includes(Object.getPrototypeOf(value)) && Object.keys(value).length === 0
 }
+
+t.test('only an object literal is plain, of whichever realm', async (t) => {
+  class Settings { max = 1 }
+  const plain: unknown[] = [{}, { max: 1 }, { constructor: 1 }, Object.create(null), JSON.parse('{"__proto__":1}'), runInNewContext('({ max: 1 })'), runInNewContext('Object.create(null)')]
+  const others: unknown[] = [
+    undefined, null, true, 1, 'text', Symbol('s'), () => {}, class {}, [], Promise.resolve({}), new Map(), new Set(), new Date(), new Error('x'), /x/, new Settings(),
+    Object.create({ max: 1 }), Object.create(Settings.prototype), new URL('http://a.example'), new Uint8Array(1), Buffer.from('x'),
+    runInNewContext('[]'), runInNewContext('new Map()'), runInNewContext('Promise.resolve()'), runInNewContext('new (class Settings {})()')
+  ]
+  for (const value of plain) t.equal(isPlainObject(value), true)
+  for (const value of others) t.equal(isPlainObject(value), false, Object.prototype.toString.call(value))
+})
+
+t.test('options that are no object literal themselves are refused, not taken for none', async (t) => {
+  class Options { session = tokenSession }
+  for (const options of [new Options(), Promise.resolve(base), new Map(Object.entries(base)), Object.create(base)]) {
+    t.throws(() => completeOptions(options as SelfServeKeysOptions), { code: 'INVALID_OPTION', details: { option: 'options' }, message: 'Option "options" must be an object.' })
+  }
+  t.equal(completeOptions(Object.assign(Object.create(null), base)).storage, base.storage)
+})
 
 t.test('names that are not options are refused at each level, those of Object.prototype too', async (t) => {
   for (const path of ['', 'routes.', 'keys.', 'keys.peppers.', 'keys.defaultKey.', 'rateLimit.', 'usage.', 'accountRoutes.', 'accountRoutes.rateLimit.', 'cookieMutations.', 'openapi.']) {

@@ -1,5 +1,6 @@
 // Usage: windows, the snapshot, the recorder, and what an app keeps, writes and prunes.
 import { join } from 'node:path'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import t from 'tap'
 import { memoryStorage, type Storage } from '../lib/index.js'
 import { kyselyStorage } from '../lib/storage/kysely/index.js'
@@ -131,6 +132,16 @@ t.test('the snapshot', async (t) => {
     ])
     t.same(snapshot.recentFailures, snapshot.recentRequests.slice(1))
     t.notMatch(JSON.stringify(snapshot), ACCOUNT)
+  })
+
+  t.test('of a window that there is not is refused, and the storage is not asked', async (t) => {
+    const { storage, calls } = watched(memoryStorage())
+    for (const window of ['2h', '', '24H', 'toString', '__proto__', 'constructor', 'hasOwnProperty', null, 24, {}, ['1h', '24h'], Symbol('24h')]) {
+      await t.rejects(usageSnapshot(parts(storage), ACCOUNT, window as UsageWindow), {
+        code: 'INVALID_REQUEST', statusCode: 400, message: 'window: must be one of 1h, 24h, 7d, 30d', details: { field: 'window' }
+      }, String(window))
+    }
+    t.same(calls, [])
   })
 
   t.test('hands out copies of scopes', async (t) => {
@@ -466,6 +477,34 @@ t.test('on a host', async (t) => {
     t.equal(calls.at(-1)?.name, 'close')
   })
 
+  t.test('close with a storage that hangs resolves within five seconds, and says what is lost and what was not closed', async (t) => {
+    const { storage, calls } = watched({ ...memoryStorage(), recordUsage: async () => await new Promise(() => {}), close: async () => await new Promise(() => {}) })
+    const { app, lines } = await hostOf(t, { storage, timeout: '3s' })
+    const { plaintextKey } = await app.selfServeKeys.keys.issueDefault(by)
+    await call(app, plaintextKey, 4)
+    const start = performance.now()
+    await app.close()
+    const took = performance.now() - start
+    t.ok(took > 4000 && took < 5000, `${took} ms`)
+    t.match(lines.filter(({ level }) => level === 50), [
+      { lost: 4, msg: 'what was buffered could not be written before the end', err: { message: 'no end in 2200 ms' } },
+      { msg: 'the storage could not be closed', err: { message: 'no end in 2200 ms' } }
+    ])
+    t.same(calls.slice(-2).map(({ name }) => name), ['recordUsage', 'close'])
+  })
+
+  t.test('close with a storage that cannot be closed resolves, and says so', async (t) => {
+    for (const close of [async () => { throw new Error('down') }, () => { throw new Error('down') }]) {
+      const { storage, calls } = watched({ ...memoryStorage(), close })
+      const { app, lines } = await hostOf(t, { storage })
+      const { plaintextKey } = await app.selfServeKeys.keys.issueDefault(by)
+      await call(app, plaintextKey, 4)
+      await app.close()
+      t.same(calls.slice(-2).map(({ name }) => name), ['recordUsage', 'close'], 'what was buffered is written all the same')
+      t.match(lines.filter(({ level }) => level === 50), [{ msg: 'the storage could not be closed', err: { code: 'STORAGE_UNAVAILABLE' } }])
+    }
+  })
+
   t.test('is exact after a graceful close on a SQLite file', async (t) => {
     const file = join(t.testdir(), 'keys.db')
     const first = await hostOf(t, { storage: kyselyStorage({ file }), rateLimit: { max: 1500, timeWindow: '1 hour' }, usage: { flushInterval: '5ms' } })
@@ -531,6 +570,33 @@ t.test('pruning', async (t) => {
     t.same(calls, [
       { name: 'pruneUsage', args: [Date.UTC(2025, 11, 6, 12), 2000] }, { name: 'pruneKeys', args: [NOW - 50 * DAY, 2000] }
     ])
+  })
+
+  t.test('under way stops when the app closes', async (t) => {
+    const steps: string[] = []
+    let closed = false
+    const step = (name: string) => async (): Promise<number> => {
+      if (closed) t.fail('a closed storage was asked to prune')
+      steps.push(name)
+      // Without an end it would go on for long.
+      return steps.length < 500 ? 2000 : 0
+    }
+    const memory = memoryStorage()
+    const { app } = await hostOf(t, {
+      storage: {
+        ...memory,
+        pruneUsage: step('usage'),
+        pruneKeys: step('keys'),
+        async close () { closed = true }
+      }
+    })
+    const pruning = app.selfServeKeys.prune()
+    await nextTurn()
+    t.ok(steps.length > 0)
+    await app.close()
+    await pruning
+    t.ok(steps.length < 100, `${steps.length} steps`)
+    t.ok(steps.every((name) => name === 'usage'), 'nor does the next kind begin')
   })
 
   t.test('that fails says so', async (t) => {

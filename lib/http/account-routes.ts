@@ -28,7 +28,7 @@ export async function accountRoutes (scope: FastifyInstance, options: AccountRou
 
   scope.addHook('onRequest', async (request, reply) => {
     reply.header('cache-control', 'no-store')
-    // A browser's preflight carries no credentials; it is answered by the host's CORS hook or says nothing.
+    // A browser's preflight carries no credentials: a CORS hook of the host answers it, or ours below.
     if (isPreflight(request)) return
     const session = await findSession(request, readCredentials(request.raw.rawHeaders, []), sessions)
     if (session === null) throw makeError('SESSION_REQUIRED', { details: { presented: false } })
@@ -39,6 +39,12 @@ export async function accountRoutes (scope: FastifyInstance, options: AccountRou
     if (mutationLimit !== null && !isSafe(request.method)) {
       applyRateLimit(reply, await store.consume([{ id: `account/${account.id}`, limit: mutationLimit }]))
     }
+  })
+
+  // Behind every onRequest hook, the host's CORS among them, and before any handler.
+  scope.addHook('preParsing', async (request, reply, payload) => {
+    if (!isPreflight(request)) return payload
+    await reply.code(204).send()
   })
 
   if (typeof routes === 'function') await scope.register(routes)

@@ -1,7 +1,7 @@
 // The hook that guards the host's routes: an API key where a route asks for one, or the session where it takes one.
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { makeError } from '../errors.js'
-import { toVerifiedApiKey } from '../keys/api-key.js'
+import { toVerifiedApiKey, type KeyRef } from '../keys/api-key.js'
 import type { KeyVerifier } from '../keys/verify-key.js'
 import type { KeyLimiter } from '../rate-limit/key-limiter.js'
 import { readCredentials } from './credentials.js'
@@ -17,7 +17,7 @@ export interface ProtectedRoutesParts {
   readonly sessions: SessionSettings
   readonly logBindings: boolean
   /** Called once for a request with an identified key, before its key is judged. */
-  readonly onIdentified: (request: FastifyRequest, reply: FastifyReply) => void
+  readonly onIdentified: (request: FastifyRequest, reply: FastifyReply, key: KeyRef) => void
 }
 
 /**
@@ -82,9 +82,7 @@ async function authorizeKey (
 ): Promise<void> {
   const { key, refusal } = await verifier.verify(plaintext, rule)
   if (key !== null) {
-    // The pattern is read now: `callNotFound()` takes the request to a context that has none.
-    state.usage = { key: key.ref, route: request.routeOptions.url! }
-    onIdentified(request, reply)
+    onIdentified(request, reply, key.ref)
     if (logBindings) request.log = reply.log = request.log.child({ apiKeyId: key.publicId })
   }
   if (refusal !== null) throw refusal

@@ -1,6 +1,6 @@
 // What the library knows of one request, kept under a symbol on it.
 import type { FastifyRequest } from 'fastify'
-import type { VerifiedApiKey, KeyRef } from '../keys/api-key.js'
+import type { VerifiedApiKey } from '../keys/api-key.js'
 import type { Actor } from '../keys/actor.js'
 import type { Account } from '../sessions/session.js'
 import { makeError } from '../errors.js'
@@ -14,8 +14,7 @@ export interface RequestState {
   caller: Caller | null
   /** How a session came. */
   credential: 'bearer' | 'cookie' | null
-  /** The key that was identified, whatever becomes of the request, until its usage is recorded; and the route's pattern. */
-  usage: { readonly key: KeyRef, readonly route: string } | null
+  /** Code of the error that the request ended with. */
   failureCode: string | null
 }
 
@@ -28,7 +27,7 @@ export function stateOf (request: FastifyRequest): RequestState | undefined {
 }
 
 export function startState (request: FastifyRequest): RequestState {
-  return ((request as WithState)[kState] = { caller: null, credential: null, usage: null, failureCode: null })
+  return ((request as WithState)[kState] = { caller: null, credential: null, failureCode: null })
 }
 
 /**

@@ -2,6 +2,7 @@
 import type { FastifyInstance } from 'fastify'
 import { makeError } from '../errors.js'
 import { ENVIRONMENTS, type Environment } from '../keys/api-key.js'
+import { isPlainObject } from '../plain-object.js'
 import type { Scope } from '../register.js'
 
 /** What a protected route asks for. Route config `apiKey: true` is `{}`: any key. */
@@ -21,6 +22,7 @@ export interface RouteRule {
 /** `true`: any key; `false`: public, even in a protected scope. */
 export type RouteRuleConfig = boolean | RouteRule
 
+/** A route as `app.selfServeKeys.routes()` lists it. */
 export interface ListedRoute {
   method: string | string[]
   url: string
@@ -43,7 +45,9 @@ export interface RouteRules {
   /** @throws INVALID_ROUTE_CONFIG for the first malformed rule of a declared route */
   checkDeclared (): void
   /** @throws INVALID_ROUTE_CONFIG, with what was wrong, for the config of a protected scope */
-  check (config: unknown, where: string): void
+  checkScope (config: unknown): void
+  /** @throws INVALID_REQUEST for a requirement that could not be met as it is meant, such as one with an unknown member */
+  checkRequirement (requirement: unknown): void
   list (): ListedRoute[]
 }
 
@@ -62,7 +66,7 @@ export function protect (scope: FastifyInstance, config: true | RouteRule = true
   scope.addHook('onReady', async () => {
     const rules = scoped[kRules]
     if (rules === undefined) throw makeError('PLUGIN_MISSING', {})
-    rules.check(config, 'protect()')
+    rules.checkScope(config)
   })
 }
 
@@ -81,7 +85,7 @@ export function routeRules (catalogue: ReadonlySet<string>): RouteRules {
     // Hosts register CORS before us: a preflight carries no key, and a route for OPTIONS alone serves nothing else.
     if (isOptionsAlone(config)) return { rule: null, fault: null }
     const scopeRule = (scope as Scoped)[kScopeRule]
-    return scopeRule === undefined ? { rule: null, fault: null } : readRule(scopeRule, catalogue)
+    return scopeRule === undefined ? { rule: null, fault: null } : readScopeRule(scopeRule, catalogue)
   }
   const resolveDeclared = ({ route, scope }: typeof declared[number]): ReturnType<typeof resolve> =>
     resolve({ ...route.config, method: route.method }, scope)
@@ -109,9 +113,13 @@ export function routeRules (catalogue: ReadonlySet<string>): RouteRules {
         if (fault !== null) throw invalid(String(one.route.method), one.route.url, fault)
       }
     },
-    check (config, where) {
-      const { fault } = readRule(config, catalogue)
-      if (fault !== null) throw invalid('every route of', where, fault)
+    checkScope (config) {
+      const { fault } = readScopeRule(config, catalogue)
+      if (fault !== null) throw invalid('every route of', 'protect()', fault)
+    },
+    checkRequirement (requirement) {
+      const fault = ruleFault(requirement, catalogue, KEY_MEMBERS)
+      if (fault !== null) throw makeError('INVALID_REQUEST', { message: `requirement: ${fault}`, details: { field: 'requirement' } })
     },
     list: () => declared.map((one) => ({ method: one.route.method, url: one.route.url, rule: resolveDeclared(one).rule }))
   }
@@ -128,20 +136,26 @@ function readRule (value: unknown, catalogue: ReadonlySet<string>): { rule: Rout
   return fault === null ? { rule: value as RouteRule, fault } : { rule: null, fault }
 }
 
+/** A scope is protected or it is not: `false`, which opens a single route, would open them all. */
+function readScopeRule (value: unknown, catalogue: ReadonlySet<string>): { rule: RouteRule | null, fault: string | null } {
+  return value === false ? { rule: null, fault: 'protect() takes true or an object' } : readRule(value, catalogue)
+}
+
+/** Members that concern the key alone. */
+const KEY_MEMBERS: readonly string[] = ['scopes', 'anyOfScopes', 'environments']
+const RULE_MEMBERS: readonly string[] = [...KEY_MEMBERS, 'session', 'optional']
+
 /** What is wrong with a rule, null if nothing is. */
-function ruleFault (value: unknown, catalogue: ReadonlySet<string>): string | null {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return 'it must be true, false or an object'
+function ruleFault (value: unknown, catalogue: ReadonlySet<string>, members = RULE_MEMBERS): string | null {
+  if (!isPlainObject(value)) return 'it must be true, false or an object'
   for (const [name, member] of Object.entries(value)) {
-    if (name === 'scopes' || name === 'anyOfScopes') {
-      if (!isListOf(member, (item) => catalogue.has(item as string))) {
-        return `${name} must be a list of scopes named in the plugin's scopes option`
-      }
-    } else if (name === 'environments') {
+    if (!members.includes(name)) return `${name} is not a member of it`
+    if (name === 'environments') {
       if (!isListOf(member, (item) => ENVIRONMENTS.includes(item as Environment))) return 'environments must be a list of live and test'
     } else if (name === 'session' || name === 'optional') {
       if (typeof member !== 'boolean') return `${name} must be true or false`
-    } else {
-      return `${name} is not a member of it`
+    } else if (!isListOf(member, (item) => catalogue.has(item as string))) {
+      return `${name} must be a list of scopes named in the plugin's scopes option`
     }
   }
   return null

@@ -3,6 +3,9 @@ import { Type, type TSchema } from '@sinclair/typebox'
 import { ENVIRONMENTS, STATUSES } from '../keys/api-key.js'
 import { WINDOWS } from '../usage/windows.js'
 
+/** What we answer: text from a list, said in the way OpenAPI tools read best. */
+const text = <T extends string>(values: readonly T[]) => Type.String({ enum: [...values] })
+/** What we take: checked to be one of these. */
 const oneOf = <T extends string>(values: readonly T[]) => Type.Union(values.map((value) => Type.Literal(value)))
 const nullable = <T extends TSchema>(schema: T) => Type.Union([schema, Type.Null()])
 const Time = Type.String({ format: 'date-time', description: 'RFC 3339, UTC' })
@@ -20,12 +23,12 @@ const RateLimitStates = Type.Array(Type.Object({
 export const ApiKeySchema = Type.Object({
   publicId: Type.String({ description: '`key_` and a ULID' }),
   label: Type.String(),
-  environment: oneOf(ENVIRONMENTS),
-  access: oneOf(['secret', 'publishable']),
+  environment: text(ENVIRONMENTS),
+  access: text(['secret', 'publishable']),
   scopes: Scopes,
   allowedOrigins: Type.Array(Type.String()),
   allowedIps: Type.Array(Type.String()),
-  status: oneOf(STATUSES),
+  status: text(STATUSES),
   isDefault: Type.Boolean(),
   maskedKey: Type.String({ description: 'Prefix and last four characters' }),
   prefix: Type.String(),
@@ -33,7 +36,7 @@ export const ApiKeySchema = Type.Object({
   last4: Type.String(),
   rateLimits: RateLimitStates,
   createdBy: nullable(Type.String({ description: 'Display name of who issued it' })),
-  disabledBy: nullable(oneOf(['account', 'host'])),
+  disabledBy: nullable(text(['account', 'host'])),
   createdAt: Time,
   lastUsedAt: nullable(Time),
   expiresAt: nullable(Time),
@@ -52,7 +55,7 @@ export const ApiKeyListAnswer = Type.Object({
 })
 
 export const IssuedAnswer = Type.Object({
-  action: oneOf(['issued', 'rotated']),
+  action: text(['issued', 'rotated']),
   plaintextKey: nullable(Type.String({ description: 'The full key: shown here once and stored nowhere' })),
   apiKey: ApiKeySchema,
   revokedPublicIds: Type.Array(Type.String()),
@@ -63,7 +66,7 @@ const UsageRequests = Type.Array(Type.Object({
   time: Time,
   publicId: Type.String(),
   label: Type.String(),
-  environment: oneOf(ENVIRONMENTS),
+  environment: text(ENVIRONMENTS),
   scopes: Scopes,
   method: Type.String(),
   route: Type.String({ description: 'The route\'s pattern, never the URL' }),
@@ -74,7 +77,7 @@ const UsageRequests = Type.Array(Type.Object({
 }))
 
 export const UsageAnswer = Type.Object({
-  window: oneOf(Object.keys(WINDOWS)),
+  window: text(Object.keys(WINDOWS)),
   windowStart: Time,
   windowEnd: Time,
   totalRequests: Count,
@@ -83,9 +86,9 @@ export const UsageAnswer = Type.Object({
   perKey: Type.Array(Type.Object({
     publicId: Type.String(),
     label: Type.String(),
-    environment: oneOf(ENVIRONMENTS),
+    environment: text(ENVIRONMENTS),
     scopes: Scopes,
-    status: oneOf(STATUSES),
+    status: text(STATUSES),
     requests: Count,
     failures: Count,
     lastUsedAt: nullable(Time),
@@ -105,6 +108,9 @@ export const ErrorAnswer = Type.Object({
   error: Type.String(),
   message: Type.String()
 })
+
+/** A query without parameters. */
+export const Nothing = Type.Object({}, { additionalProperties: false })
 
 export const PublicIdParams = Type.Object({ publicId: Type.String() })
 

@@ -12,6 +12,7 @@ export type VerifyResult =
   | { readonly ok: true, readonly apiKey: VerifiedApiKey }
   | { readonly ok: false, readonly code: ErrorCode, readonly message: string }
 
+/** `app.selfServeKeys`. */
 export interface SelfServeKeys {
   readonly keys: KeyOperations
   readonly usage: {
@@ -20,7 +21,7 @@ export interface SelfServeKeys {
   }
   /**
    * Is this a good key for what is required? Charges no rate limit and records no usage.
-   * @throws STORAGE_UNAVAILABLE
+   * @throws INVALID_REQUEST for a requirement with unknown members or scopes, STORAGE_UNAVAILABLE
    */
   verify (plaintext: string, requirement?: KeyRequirement): Promise<VerifyResult>
   /**
@@ -32,5 +33,6 @@ export interface SelfServeKeys {
   flush (): Promise<void>
   /** Removes what is past its retention, in bounded steps. Runs by itself every hour unless `usage.prune` is off. */
   prune (): Promise<void>
+  /** Events that wait in memory, and events that found no room since the start. */
   stats (): { usageBuffered: number, usageDropped: number }
 }

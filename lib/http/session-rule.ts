@@ -1,10 +1,9 @@
 // The session rule: which credential of a request may name its account, and the call to the host's resolver.
 import { fastifyCookie } from '@fastify/cookie'
 import type { FastifyRequest } from 'fastify'
-import { makeError } from '../errors.js'
+import { makeError, RETRY_AFTER } from '../errors.js'
 import { hasKeyShape } from '../keys/key-format.js'
 import { isAccount, type Account, type SessionAsk, type SessionResolver } from '../sessions/session.js'
-import { RETRY_AFTER } from '../storage/guarded-storage.js'
 import { within } from '../time.js'
 import type { Credentials } from './credentials.js'
 
@@ -42,7 +41,11 @@ export async function findSession (
   }
   const account = await cookieAccount(request, settings)
   if (account === null) return null
-  if (!isSafe(request.method) && !fromOwnSite(request, settings)) throw makeError('BEARER_REQUIRED', {})
+  if (!isSafe(request.method) && !fromOwnSite(request, settings)) {
+    throw makeError('BEARER_REQUIRED', settings.cookieMutationOrigins === null
+      ? {}
+      : { message: 'A session cookie may make changes from this site only. Send the session token as "Authorization: Bearer".' })
+  }
   return { account, credential: 'cookie' }
 }
 
@@ -75,18 +78,21 @@ async function askResolver (
     fresh: !isSafe(request.method),
     signal: abort.signal
   }
-  let answer: unknown
+  let answer: Account | null
   try {
-    answer = await within(timeout, (async () => await call(ask))(), () => new Error(`The session resolver gave no answer in ${timeout} ms.`))
+    answer = checkAnswer(await within(timeout, (async () => await call(ask))(), () => new Error(`The session resolver gave no answer in ${timeout} ms.`)))
   } catch (error) {
     throw sessionUnavailable(error)
   } finally {
     abort.abort()
   }
-  if (answer === null) return null
-  // The answer is not repeated: it may hold what must not be logged.
-  if (!isAccount(answer)) throw sessionUnavailable(new TypeError('The session resolver answered neither an account nor null.'))
   return answer
+}
+
+function checkAnswer (answer: unknown): Account | null {
+  if (answer === null || isAccount(answer)) return answer
+  // The answer is not repeated: it may hold what must not be logged.
+  throw new TypeError('The session resolver answered neither an account nor null.')
 }
 
 function copyHeaders (request: FastifyRequest, withheld: readonly string[]): Headers {

@@ -1,6 +1,7 @@
 // Hands every request with an identified key to the usage recorder, once, whatever became of it.
 import type { Http2Stream } from 'node:http2'
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { KeyRef } from '../keys/api-key.js'
 import type { UsageEvent } from '../storage/storage.js'
 import type { Clock } from '../time.js'
 import { stateOf } from './request-state.js'
@@ -9,45 +10,57 @@ import { stateOf } from './request-state.js'
 const CLIENT_CLOSED = 499
 
 /**
- * @returns what to call when a key is identified: it watches for a client that hangs up, in which case Fastify's
- *   `onResponse` may never come
+ * @returns what to call when a key is identified. It listens to the raw answer: Fastify's `onResponse` never comes for a
+ *   client that hung up, and comes late or not at all behind a host's slow or failing hook.
  */
 export function usageHook (
-  app: FastifyInstance, record: (event: UsageEvent) => void, clock: Clock
-): (request: FastifyRequest, reply: FastifyReply) => void {
-  const recordOnce = (request: FastifyRequest, reply: FastifyReply, hungUp: boolean): void => {
+  record: (event: UsageEvent) => void, clock: Clock
+): (request: FastifyRequest, reply: FastifyReply, key: KeyRef) => void {
+  return (request, reply, key) => {
     const state = stateOf(request)
-    if (state === undefined || state.usage === null) return
-    const status = hungUp ? CLIENT_CLOSED : reply.statusCode
-    const failed = status >= 400
-    record({
-      ...state.usage,
-      time: clock.now(),
-      method: request.method,
-      status,
-      durationMs: reply.elapsedTime,
-      failureCode: hungUp ? 'CLIENT_CLOSED_REQUEST' : failed ? state.failureCode : null,
-      requestId: failed ? request.id : null
-    })
-    state.usage = null
-  }
-
-  app.addHook('onResponse', (request, reply, done) => {
+    // Both are read now: `callNotFound()` takes the request to a context that has no pattern.
+    const { method, routeOptions: { url: route } } = request
+    let recorded = false
+    const recordOnce = (answered: boolean): void => {
+      if (recorded) return
+      recorded = true
+      const status = answered ? reply.statusCode : CLIENT_CLOSED
+      const failed = status >= 400
+      record({
+        key,
+        time: clock.now(),
+        method,
+        route: route!,
+        status,
+        durationMs: reply.elapsedTime,
+        failureCode: !answered ? 'CLIENT_CLOSED_REQUEST' : failed ? state!.failureCode : null,
+        requestId: failed ? requestIdOf(request) : null
+      })
+    }
+    const { raw } = reply
+    const stream = streamOf(reply)
+    // Looking the key up takes time: the answer may be over already, by a time limit of the host or by the client.
+    if (raw.writableEnded || (stream ?? raw).destroyed) {
+      recordOnce(raw.writableEnded)
+      return
+    }
     // HTTP/2 says `finish` for a cancelled answer too.
-    recordOnce(request, reply, streamOf(reply)?.aborted === true)
-    done()
-  })
-
-  return (request, reply) => {
-    // Looking the key up takes time: the client may be gone already, and `close` with it.
-    if (streamOf(reply)?.destroyed ?? reply.raw.destroyed) recordOnce(request, reply, true)
-    else reply.raw.once('close', () => { recordOnce(request, reply, true) })
+    raw.once('finish', () => { recordOnce(stream === undefined || (stream.writableFinished && !stream.aborted)) })
+    raw.once('close', () => { recordOnce(false) })
   }
 }
 
 /** The stream of an HTTP/2 answer, which knows how it ended. */
 function streamOf (reply: FastifyReply): Http2Stream | undefined {
   return (reply.raw as { stream?: Http2Stream }).stream
+}
+
+/**
+ * The request's id if it may be kept: a host may take it from a header, where a client can write anything, and a run of
+ * characters as long as a key's secret could be one.
+ */
+function requestIdOf ({ id }: FastifyRequest): string | null {
+  return typeof id === 'string' && /^[\x21-\x7e]{1,128}$/.test(id) && !/[0-9A-Za-z]{42}/.test(id) ? id : null
 }
 
 /** An error's code if it is one by its looks: hosts' errors may carry anything there, and usage shows it to customers. */

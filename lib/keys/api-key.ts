@@ -2,8 +2,11 @@
 import type { Metadata, Scope } from '../register.js'
 import { toIso, toIsoOrNull } from '../time.js'
 
+/** Which of the host's worlds a key is for; the word *live* means only this. */
 export type Environment = 'live' | 'test'
+/** `secret` for servers; `publishable` may be seen by anyone. Only secret keys are issued today. */
 export type Access = 'secret' | 'publishable'
+/** `retiring`: works until `retiresAt`; of several states the first of revoked, expired, disabled, retiring, active holds. */
 export type KeyStatus = 'active' | 'retiring' | 'disabled' | 'expired' | 'revoked'
 
 export const ENVIRONMENTS: readonly Environment[] = ['live', 'test']
@@ -56,10 +59,10 @@ export function isPublicId (text: string): boolean {
   return /^key_[0-9A-HJKMNP-TV-Z]{26}$/.test(text)
 }
 
-/** The status at `now`: the first that holds of revoked, expired, disabled, retiring, active. */
+/** The status at `now`: the first that holds of revoked, expired, disabled, retiring, active. A clock that is no number ends keys. */
 export function statusOf (key: StoredKey, now: number): KeyStatus {
-  if (key.revokedAt !== null || (key.retiresAt !== null && key.retiresAt <= now)) return 'revoked'
-  if (key.expiresAt !== null && key.expiresAt <= now) return 'expired'
+  if (key.revokedAt !== null || (key.retiresAt !== null && !(now < key.retiresAt))) return 'revoked'
+  if (key.expiresAt !== null && !(now < key.expiresAt)) return 'expired'
   if (key.disabledBy !== null) return 'disabled'
   return key.retiresAt !== null ? 'retiring' : 'active'
 }
@@ -92,11 +95,14 @@ export interface ApiKey {
   createdBy: string | null
   disabledBy: 'account' | 'host' | null
   createdAt: string
+  /** Of the last request that presented it, refused ones included; late by up to a flush interval. */
   lastUsedAt: string | null
   expiresAt: string | null
   retiresAt: string | null
   revokedAt: string | null
+  /** `revoked` by its owner, or `rotated`. */
   revokedReason: string | null
+  /** Public id of the key that this one replaced. */
   rotatedFrom: string | null
 }
 
@@ -144,6 +150,9 @@ export interface VerifiedApiKey {
 }
 
 export function toVerifiedApiKey (key: StoredKey): VerifiedApiKey {
-  const { publicId, accountId, label, environment, access, scopes, metadata } = key
-  return { publicId, accountId, label, environment, access, scopes: scopes as readonly Scope[] | null, metadata }
+  const { publicId, accountId, label, environment, access } = key
+  // Copies: what a handler does to them must not reach the storage.
+  const scopes = key.scopes === null ? null : [...key.scopes] as Scope[]
+  const metadata = key.metadata === null ? null : structuredClone(key.metadata)
+  return { publicId, accountId, label, environment, access, scopes, metadata }
 }

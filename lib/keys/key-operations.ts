@@ -5,7 +5,7 @@ import type { KeyLimiter } from '../rate-limit/key-limiter.js'
 import type { Storage } from '../storage/storage.js'
 import type { Clock } from '../time.js'
 import { checkActor, displayName, type Actor } from './actor.js'
-import { ENVIRONMENTS, isPublicId, toApiKey, type Access, type ApiKey, type Environment, type KeyStatus, type NewKey, type StoredKey } from './api-key.js'
+import { ENVIRONMENTS, isPublicId, STATUSES, toApiKey, type Access, type ApiKey, type Environment, type KeyStatus, type NewKey, type StoredKey } from './api-key.js'
 import { displayParts, generateKey } from './key-format.js'
 import type { KeyHasher } from './key-hash.js'
 
@@ -14,6 +14,7 @@ const MAX_KEYS = 100
 /** Keys a page is filled up to. */
 const PAGE = 100
 
+/** The answer to an issue or a rotation. */
 export interface Issued {
   action: 'issued' | 'rotated'
   /** The full secret, here and nowhere else, ever. */
@@ -23,6 +24,7 @@ export interface Issued {
   replayed: boolean
 }
 
+/** One page of an account's keys. */
 export interface ApiKeyList {
   apiKeys: ApiKey[]
   /** Are there older, ended keys than the ones shown? */
@@ -31,6 +33,7 @@ export interface ApiKeyList {
   before: string | null
 }
 
+/** Which keys of an account to list; nothing: the first page of all. */
 export interface ListOptions {
   environment?: Environment | undefined
   status?: KeyStatus | undefined
@@ -93,9 +96,7 @@ export function keyOperations (parts: KeyOperationsParts): KeyOperations {
   return {
     async issueDefault (by, { environment = parts.defaultKey.environment } = {}) {
       checkActor(by)
-      if (!ENVIRONMENTS.includes(environment)) {
-        throw makeError('INVALID_REQUEST', { message: 'environment: must be one of live, test', details: { field: 'environment' } })
-      }
+      checkOneOf('environment', environment, ENVIRONMENTS)
       const now = clock.now()
       const { key, plaintext } = newDefaultKey(parts, by, environment, now)
       const result = await storage.issueKey({ key, maxKeys: MAX_KEYS, now })
@@ -118,6 +119,7 @@ export function keyOperations (parts: KeyOperationsParts): KeyOperations {
     },
 
     async revoke (by, publicId) {
+      checkActor(by)
       const result = isPublicId(publicId)
         ? await storage.revokeKey({ accountId: by.accountId, publicId, reason: 'revoked', now: clock.now() })
         : null
@@ -126,6 +128,8 @@ export function keyOperations (parts: KeyOperationsParts): KeyOperations {
     },
 
     async list (accountId, { environment, status, before } = {}) {
+      checkOneOf('environment', environment, ENVIRONMENTS)
+      checkOneOf('status', status, STATUSES)
       const start = before === undefined || before === 'start' ? before : { publicId: before }
       const page = typeof start === 'object' && !isPublicId(start.publicId)
         ? null
@@ -153,6 +157,11 @@ export function keyOperations (parts: KeyOperationsParts): KeyOperations {
   }
 }
 
+function checkOneOf (field: string, value: string | undefined, allowed: readonly string[]): void {
+  if (value === undefined || allowed.includes(value)) return
+  throw makeError('INVALID_REQUEST', { message: `${field}: must be one of ${allowed.join(', ')}`, details: { field } })
+}
+
 function newDefaultKey (
   { prefix, hasher, defaultKey }: KeyOperationsParts, by: Actor, environment: Environment, now: number
 ): { key: NewKey, plaintext: string } {
@@ -163,7 +172,7 @@ function newDefaultKey (
     label: defaultKey.label,
     environment,
     access: defaultKey.access,
-    scopes: defaultKey.scopes,
+    scopes: defaultKey.scopes === null ? null : [...defaultKey.scopes],
     allowedOrigins: [],
     allowedIps: [],
     isDefault: true,

@@ -36,7 +36,7 @@ export interface KeyVerifierParts {
 export function keyVerifier ({ storage, hasher, clock, onOldHash }: KeyVerifierParts): KeyVerifier {
   return {
     async verify (plaintext, requirement) {
-      if (!hasKeyShape(plaintext)) return { refusal: unknownKey(), key: null }
+      if (typeof plaintext !== 'string' || !hasKeyShape(plaintext)) return { refusal: unknownKey(), key: null }
       const candidates = hasher.candidates(plaintext)
       const key = await storage.findKeyByHash(candidates)
       // The database compared already; a column that ignores case must not widen what was asked.

@@ -44,7 +44,8 @@ const STORAGE_METHODS = [
 /** Node's timers take no more; longer intervals would fire at once. */
 const MAX_TIMER = 2_147_483_647
 const HEADER_NAME = /^[a-z0-9!#$%&'*+.^_`|~-]+$/
-const ORIGIN = /^https?:\/\/[^/?#@\s]+$/
+/** Headers that HTTP itself needs, and the one that carries sessions. */
+const TAKEN_HEADERS: ReadonlySet<string> = new Set(['cookie', 'host', 'content-length', 'content-type', 'connection', 'transfer-encoding'])
 
 /** @throws INVALID_OPTION */
 export function completeOptions (options: SelfServeKeysOptions): CompleteOptions {
@@ -99,7 +100,8 @@ function readHeaders (value: unknown): string[] {
   const lower = Array.isArray(value) ? value.map((name: unknown) => typeof name === 'string' ? name.toLowerCase() : name) : value
   const names = readStrings('headers', lower, HEADER_NAME, 'must be the name of a header')
   if (names.length === 0) refuseOption('headers', 'must name at least one header')
-  if (names.includes('cookie')) refuseOption('headers', 'must not name cookie: an API key is never read from there')
+  const taken = names.find((name) => TAKEN_HEADERS.has(name))
+  if (taken !== undefined) refuseOption('headers', `must not name ${taken}: an API key is never read from there`)
   return [...new Set(names)]
 }
 
@@ -145,7 +147,12 @@ function readMutationLimit (value: unknown): RateLimit | null {
 function readCookieMutations (value: unknown): readonly string[] | null {
   if (value === undefined || value === false) return null
   const { origins } = readObject('cookieMutations', value, ['origins'])
-  return readStrings('cookieMutations.origins', origins, ORIGIN, 'must be an origin such as \'https://example.com\'')
+  const rule = 'must be an origin as browsers send it, such as \'https://example.com\''
+  const list = readStrings('cookieMutations.origins', origins, /^https?:/, rule)
+  list.forEach((origin, place) => {
+    if (!URL.canParse(origin) || new URL(origin).origin !== origin || origin.includes('*')) refuseOption(`cookieMutations.origins[${place}]`, rule)
+  })
+  return list
 }
 
 function readOpenapi (value: unknown): CompleteOptions['openapi'] {

@@ -46,7 +46,7 @@ export interface SelfServeKeysOptions {
   }
   /** `realm` of `WWW-Authenticate`. @default 'api' */
   realm?: string
-  /** Adds `apiKeyId`, the public id, to the log lines of requests with a verified key. @default true */
+  /** Adds `apiKeyId`, the public id, to the log lines of requests whose secret matched a stored key. @default true */
   logBindings?: boolean
   /** Where time is read from. @default the system's */
   clock?: Clock
@@ -64,6 +64,7 @@ export interface StandardRouteSwitches {
   usage?: boolean
 }
 
+/** How keys look, are hashed and kept. */
 export interface KeyOptions {
   /**
    * A brand, `acme` for keys that begin `acme_sk_live_`, or the whole prefix by access and environment.
@@ -90,6 +91,7 @@ export interface KeyOptions {
   retention?: Duration
 }
 
+/** At most `max` requests in a window. */
 export interface RateLimitOption {
   /** Shown in headers and lists. @default 'default' */
   name?: string
@@ -99,6 +101,7 @@ export interface RateLimitOption {
   timeWindow: Duration
 }
 
+/** How usage is recorded and kept. */
 export interface UsageOptions {
   /** How long events and totals are kept; at least 31 days, which the longest window shows. @default '31 days' */
   retention?: Duration

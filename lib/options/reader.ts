@@ -1,5 +1,6 @@
 // Reads a value of a known type out of options, or throws INVALID_OPTION with the option's name. Nothing is coerced.
 import { makeError } from '../errors.js'
+import { isPlainObject } from '../plain-object.js'
 import { parseDuration } from '../time.js'
 
 /** @throws INVALID_OPTION */
@@ -14,11 +15,11 @@ export function readOptionalObject (option: string, value: unknown, names: reado
 
 /** The members of an options object; refuses anything else and every member that is not one of `names`. */
 export function readObject (option: string, value: unknown, names: readonly string[]): Record<string, unknown> {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) refuseOption(option, 'must be an object')
+  if (!isPlainObject(value)) refuseOption(option === '' ? 'options' : option, 'must be an object')
   for (const name of Object.keys(value)) {
     if (!names.includes(name)) refuseOption(option === '' ? name : `${option}.${name}`, 'is not an option')
   }
-  return value as Record<string, unknown>
+  return value
 }
 
 /** An object whose member names are the host's to choose. */

@@ -9,7 +9,7 @@ export interface Account {
   readonly id: string
   /** The person who acts for it; `name` is shown beside keys they make. */
   readonly actor?: { readonly id: string, readonly name?: string | undefined } | undefined
-  /** What `GET /v1/me` shows. */
+  /** For the host's own use, on `request.caller.account`. */
   readonly profile?: Profile | undefined
 }
 

@@ -1,10 +1,7 @@
 // A storage whose every failure, and every answer that is late, is STORAGE_UNAVAILABLE: never a pass, never "no such key".
-import { makeError, type SelfServeKeysError } from '../errors.js'
+import { makeError, RETRY_AFTER, type SelfServeKeysError } from '../errors.js'
 import { isPromise, within } from '../time.js'
 import type { Storage } from './storage.js'
-
-/** Seconds after which a client may try again. */
-export const RETRY_AFTER = 1
 
 /** @param timeout ms that any call may take */
 export function guardedStorage (storage: Storage, timeout: number): Storage {

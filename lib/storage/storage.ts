@@ -18,6 +18,7 @@ export interface StorageContext {
   readonly timeout: number
 }
 
+/** Where keys and usage are kept: `kyselyStorage`, `memoryStorage`, or your own. */
 export interface Storage {
   /** Called once, before anything else. Rejects if the schema is missing or cannot be used. */
   open (context: StorageContext): Promise<void>
@@ -39,7 +40,7 @@ export interface Storage {
 
   /**
    * Stores a key. With `key.isDefault` it replaces the holder of the account's default slot for that environment.
-   * The account's lock is held from reading the slot and the count to the commit; `decideIssue` (./decide.js) decides.
+   * The account's lock is held from reading the slot and the count to the commit; `decideIssue` decides.
    */
   issueKey (input: IssueKeyInput): Promise<IssueKeyResult>
   /**
@@ -131,6 +132,7 @@ export interface UsageQuery {
   readonly start: number
   /** End of the last slot, exclusive. */
   readonly end: number
+  /** `minute` is asked for only where the first slot began less than two hours ago. */
   readonly unit: SlotUnit
   /** How many keys and events at most. */
   readonly perKeyLimit: number

@@ -1,17 +1,20 @@
 // The usage snapshot: what a customer sees of a window of time. An operational view, not a bill.
+import { makeError } from '../errors.js'
 import { statusOf, type Environment, type KeyStatus, type RateLimitState } from '../keys/api-key.js'
 import type { KeyLimiter } from '../rate-limit/key-limiter.js'
 import type { Scope } from '../register.js'
 import { SLOT_MS } from '../storage/slots.js'
 import type { RecordedEvent, Storage } from '../storage/storage.js'
 import { toIso, toIsoOrNull, type Clock } from '../time.js'
-import { slotsOf, type UsageWindow } from './windows.js'
+import { slotsOf, WINDOWS, type UsageWindow } from './windows.js'
 
 const PER_KEY = 100
 const RECENT = 50
 
+/** One slot of the timeline. */
 export interface UsageTimelineSlot { start: string, requests: number, failures: number }
 
+/** What one key did in the window; label, scopes and status are the key's as it is now. */
 export interface UsagePerKey {
   publicId: string
   label: string
@@ -41,6 +44,7 @@ export interface UsageRequest {
   requestId: string | null
 }
 
+/** A window of an account's usage. Times are RFC 3339, UTC. */
 export interface UsageSnapshot {
   window: UsageWindow
   windowStart: string
@@ -70,6 +74,9 @@ export interface UsageSnapshotParts {
 export async function usageSnapshot (
   { storage, limiter, clock }: UsageSnapshotParts, accountId: string, window: UsageWindow
 ): Promise<UsageSnapshot> {
+  if (!Object.hasOwn(WINDOWS, window)) {
+    throw makeError('INVALID_REQUEST', { message: `window: must be one of ${Object.keys(WINDOWS).join(', ')}`, details: { field: 'window' } })
+  }
   const now = clock.now()
   const { unit, start, end } = slotsOf(window, now)
   // One more than is shown tells whether there are more.

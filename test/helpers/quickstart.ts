@@ -53,7 +53,7 @@ export async function startQuickstart (t: Test, dataDir: string, env: Record<str
   await new Promise<void>((resolve, reject) => {
     child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
       output += chunk
-      if (/^# Every route: .+\n/m.test(output)) resolve()
+      if (/^curl -H "X-API-Key: .+\n/m.test(output)) resolve()
     })
     ended.then(({ code, signal }) => { reject(new Error(`the quickstart ended with ${code ?? signal} before it was ready`)) }, reject)
   })

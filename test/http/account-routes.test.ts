@@ -1,11 +1,17 @@
 // The account routes: what each takes, answers and refuses, and that nothing is written when it refuses.
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import Fastify, { type FastifyInstance, type FastifyPluginAsync, type InjectOptions, type LightMyRequestResponse } from 'fastify'
+import fastifyCors from '@fastify/cors'
 import fastifySwagger from '@fastify/swagger'
 import { Type } from '@sinclair/typebox'
+import Database from 'better-sqlite3'
+import { Kysely, SqliteDialect } from 'kysely'
 import t, { type Test } from 'tap'
 import { actorOf, memoryStorage, protect, selfServeKeys, standardRoutes, type ApiKey, type ApiKeyList, type Issued, type Storage } from '../../lib/index.js'
 import { useOurCompilers } from '../../lib/http/compilers.js'
+import { kyselyStorage } from '../../lib/storage/kysely/index.js'
 import { toIso } from '../../lib/time.js'
+import { deferred } from '../helpers/app.js'
 import { BROWSER, build, login, OTHER_SIGNED_IN, portOf, raw, SIGNED_IN, storeKey, type Host } from '../helpers/host.js'
 import { ACCOUNT, event, newKey, NOW, OTHER_ACCOUNT, record } from '../helpers/keys.js'
 
@@ -297,6 +303,16 @@ t.test('the list is filtered by environment and by status', async (t) => {
   }
 })
 
+t.test('DELETE takes no body: an unknown field is refused by name, and nothing is revoked', async (t) => {
+  const { app } = await build(t)
+  const { apiKey: { publicId } } = await issueDefault(app)
+  const answer = await ask(app, 'DELETE', `${KEYS}/${publicId}`, { payload: { reason: 'leaked' } })
+  t.equal(answer.statusCode, 400)
+  t.match(answer.json(), { code: 'INVALID_REQUEST', message: 'reason: is not known here' })
+  t.match((await ask(app, 'GET', `${KEYS}/${publicId}`)).json(), { apiKey: { status: 'active', revokedAt: null } })
+  t.equal((await ask(app, 'DELETE', `${KEYS}/${publicId}`, { payload: {} })).statusCode, 200, 'an empty one is none')
+})
+
 t.test('DELETE revokes for good, and answers the same again', async (t) => {
   const { app, clock } = await build(t)
   const { apiKey } = await issueDefault(app)
@@ -414,6 +430,50 @@ t.test('a preflight that no CORS hook answered is 204 without CORS headers and a
     t.equal((await ask(app, 'OPTIONS', KEYS, { headers })).statusCode, 401, 'half of a preflight is none')
   }
   t.equal((await ask(app, 'GET', KEYS, { headers: preflight })).statusCode, 401, 'only OPTIONS is a preflight')
+})
+
+t.test('a forged preflight never reaches a host\'s own account route; a plain OPTIONS needs a session', async (t) => {
+  let handled = 0
+  const handler = async (): Promise<object> => ({ handled: ++handled })
+  const routes: FastifyPluginAsync = async (scope) => {
+    scope.addHook('preValidation', async () => { handled++ })
+    scope.all('/all', handler)
+    scope.route({ method: ['GET', 'OPTIONS'], url: '/list', handler })
+    scope.options('/options', handler)
+    await scope.register(async (inner) => { inner.all('/inner', handler) })
+  }
+  const { app } = await build(t, { routes })
+  const preflight = { origin: 'https://evil.example', 'access-control-request-method': 'DELETE' }
+  for (const url of ['/v1/me/all', '/v1/me/list', '/v1/me/options', '/v1/me/inner']) {
+    for (const headers of [preflight, { ...preflight, ...SIGNED_IN }, { ...preflight, ...BROWSER }, { ...preflight, 'content-type': 'application/json', 'content-length': '2' }]) {
+      const answer = await ask(app, 'OPTIONS', url, { headers })
+      t.equal(answer.statusCode, 204, url)
+      t.equal(answer.body, '', url)
+      t.equal(answer.headers['cache-control'], 'no-store', url)
+      t.strictSame(Object.keys(answer.headers).filter((name) => name.startsWith('access-control')), [], url)
+    }
+    t.equal((await ask(app, 'OPTIONS', url, { headers: {} })).statusCode, 401, url)
+    t.equal((await ask(app, 'OPTIONS', url, { headers: { origin: preflight.origin } })).statusCode, 401, url)
+    t.equal(handled, 0, url)
+    t.strictSame((await ask(app, 'OPTIONS', url)).json(), { handled: 2 }, `${url}: with a session it is asked`)
+    handled = 0
+  }
+})
+
+t.test('a CORS plugin answers the preflights of a host\'s own account routes, whichever was registered first', async (t) => {
+  const origin = 'https://app.example'
+  const cors = async (app: FastifyInstance): Promise<void> => { await app.register(fastifyCors, { origin: [origin], methods: ['GET', 'DELETE'] }) }
+  let handled = 0
+  const routes: FastifyPluginAsync = async (scope) => { scope.all('/all', async () => { handled++ }) }
+  for (const when of ['before', 'after'] as const) {
+    const { app } = await build(t, { routes }, { [when]: cors })
+    const answer = await ask(app, 'OPTIONS', '/v1/me/all', { headers: { origin, 'access-control-request-method': 'DELETE' } })
+    t.equal(answer.statusCode, 204, when)
+    t.equal(answer.headers['access-control-allow-origin'], origin, when)
+    t.match(answer.headers['access-control-allow-methods'], 'DELETE', when)
+    t.equal((await ask(app, 'OPTIONS', '/v1/me/all', { headers: { origin } })).statusCode, when === 'before' ? 400 : 401, `${when}: half of a preflight is none`)
+    t.equal(handled, 0, when)
+  }
 })
 
 t.test('every 401 says no-store and how to sign in; unknown paths below are the host\'s 404', async (t) => {
@@ -633,6 +693,34 @@ t.test('a failing storage is 503 with Retry-After, and no-store', async (t) => {
     t.equal(answer.headers['cache-control'], 'no-store', `${method} ${url}`)
     t.notMatch(answer.body, 'disk', `${method} ${url}`)
   }
+})
+
+t.test('a host\'s database that is held for longer than the timeout is 503, and nothing comes of it later', async (t) => {
+  const handle = new Database(':memory:')
+  t.teardown(() => handle.close())
+  const db = new Kysely<unknown>({ dialect: new SqliteDialect({ database: handle }) })
+  const { app } = await build(t, { storage: kyselyStorage({ db, type: 'sqlite', migrate: 'start' }), timeout: 50, accountRoutes: { rateLimit: false } })
+  await issueDefault(app)
+  const keys = (): unknown[] => handle.prepare('select * from self_serve_api_keys').all()
+  const before = keys()
+  const holding = deferred()
+  const release = deferred()
+  const host = db.transaction().execute(async () => {
+    holding.resolve()
+    await release.promise
+  })
+  await holding.promise
+  const answers = await Promise.all(Array.from({ length: 20 }, async () => await ask(app, 'POST', KEYS)))
+  t.strictSame(new Set(answers.map(({ statusCode }) => statusCode)), new Set([503]))
+  // An answer may be told to be late a moment before the write itself is: the host goes on past both.
+  const told = performance.now()
+  while (performance.now() - told < 60) await nextTurn()
+  release.resolve()
+  await host
+  t.equal((await issueDefault(app)).action, 'rotated', 'behind whatever waited')
+  const after = keys()
+  t.equal(after.length, before.length + 1)
+  t.match(after[1], { rotated_from: (before[0] as { public_id: string }).public_id })
 })
 
 t.test('two accounts work beside each other over real HTTP', async (t: Test) => {

@@ -7,6 +7,7 @@ import {
   actorOf, getApiKey, memoryStorage, protect, selfServeKeys,
   type Caller, type RouteRule, type RouteRuleConfig, type SelfServeKeysOptions, type Storage
 } from '../../lib/index.js'
+import { routeRules } from '../../lib/http/route-rules.js'
 import { generateKey } from '../../lib/keys/key-format.js'
 import { BROWSER, build, login, logTo, portOf, raw, SCOPES, SIGNED_IN, storeKey, type Host, type HostParts } from '../helpers/host.js'
 import { ACCOUNT, newKey, NOW } from '../helpers/keys.js'
@@ -198,6 +199,9 @@ const MALFORMED: Array<[name: string, config: unknown, fault: RegExp]> = [
   ['a number', 1, /true, false or an object/],
   ['a list', ['blocks:read'], /true, false or an object/],
   ['a function', () => true, /true, false or an object/],
+  ['a promise of a rule', Promise.resolve({ scopes: ['blocks:read'] }), /true, false or an object/],
+  ['a map', new Map([['scopes', ['blocks:read']]]), /true, false or an object/],
+  ['an instance of a class', new (class Rule { scopes = ['blocks:read'] })(), /true, false or an object/],
   ['an unknown member', { scope: ['blocks:read'] }, /scope is not a member/],
   ['an unknown member beside good ones', { scopes: ['blocks:read'], allowPublic: true }, /allowPublic is not a member/],
   ['an unknown scope', { scopes: ['blocks:write'] }, /scopes must be/],
@@ -239,6 +243,25 @@ t.test('a malformed config denies and logs on routes declared before the plugin,
     }
     t.match(log.lines.filter(({ level }) => level === 50), Array(3).fill({ method: 'GET', url: '/x/:id', msg: /apiKey/ }), name)
   }
+})
+
+t.test('an object without a prototype is a rule as any other', async (t) => {
+  const scoped = Object.assign(Object.create(null) as object, { scopes: ['transactions:write'] })
+  const { get, good, app } = await guarded(t, { after: (app) => app.get('/x', rule(scoped), ok).get('/any', rule(Object.create(null) as object), ok) })
+  t.strictSame([(await get('/x', { 'x-api-key': good })).statusCode, (await get('/any', { 'x-api-key': good })).statusCode, (await get('/any')).statusCode], [403, 200, 401])
+  t.match(await app.selfServeKeys.verify(good, scoped), { code: 'INSUFFICIENT_SCOPE' })
+})
+
+t.test('protect(scope, false) fails ready(), and denies where it would be reached all the same', async (t) => {
+  for (const when of ['before', 'after'] as const) {
+    const built = build(t, {}, { [when]: (app: FastifyInstance) => app.register(async (scope) => { protect(scope, false as unknown as true) }) })
+    await t.rejects(built, { code: 'INVALID_ROUTE_CONFIG', message: /protect\(\).*true or an object/ }, when)
+  }
+  const rules = routeRules(new Set())
+  const scope = Fastify()
+  protect(scope, false as unknown as true)
+  t.equal(rules.of({}, scope), 'malformed')
+  t.equal(rules.of({ apiKey: false } as object, scope), null, 'a single route may be opened')
 })
 
 t.test('a malformed protect() fails ready(), whenever it was called', async (t) => {
@@ -694,6 +717,65 @@ t.test('verify() judges a key as a route would, charging and recording nothing',
   t.equal((await get('/x', { 'x-api-key': good })).statusCode, 200)
   t.equal(stats().usageBuffered, 1)
   t.equal((await storage.findKey(newKey().publicId)), null)
+})
+
+t.test('verify() refuses a requirement it does not understand, before it asks anybody', async (t) => {
+  const memory = memoryStorage()
+  let asked = 0
+  const storage: Storage = { ...memory, findKeyByHash: (digests) => { asked++; return memory.findKeyByHash(digests) } }
+  const { app, good } = await guarded(t, {}, { storage })
+  const { verify } = app.selfServeKeys
+  const bad: Array<[unknown, RegExp]> = [
+    [{ scope: ['blocks:read'] }, /^requirement: scope is not a member/], [{ scopes: ['blocks:write'] }, /^requirement: scopes must be/], [{ scopes: [] }, /scopes must be/],
+    [{ scopes: 'blocks:read' }, /scopes must be/], [{ scopes: undefined }, /scopes must be/], [{ anyOfScopes: ['x:y'] }, /anyOfScopes must be/],
+    [{ environments: ['prod'] }, /environments must be/], [{ session: true }, /session is not a member/], [{ optional: true }, /optional is not a member/],
+    [true, /object/], [null, /object/], [['blocks:read'], /object/], ['blocks:read', /object/], [new Map(), /object/], [Promise.resolve({}), /object/]
+  ]
+  for (const [requirement, message] of bad) {
+    for (const plaintext of [good, 'nonsense']) {
+      await t.rejects(verify(plaintext, requirement as object), { code: 'INVALID_REQUEST', statusCode: 400, message, details: { field: 'requirement' } }, JSON.stringify(requirement))
+    }
+  }
+  t.equal(asked, 0)
+  t.match(await verify(good, { scopes: ['blocks:read'], anyOfScopes: ['blocks:read', 'transactions:write'], environments: ['live'] }), { ok: true })
+})
+
+t.test('verify() of what is no text is the answer for a key that is not valid', async (t) => {
+  const { app, good } = await guarded(t, {})
+  for (const plaintext of [undefined, null, 5, {}, [good], Buffer.from(good), Symbol('s'), new String(good)]) { // eslint-disable-line no-new-wrappers
+    t.match(await app.selfServeKeys.verify(plaintext as string), { ok: false, code: 'INVALID_API_KEY' })
+  }
+  t.match(await app.selfServeKeys.verify(good), { ok: true })
+})
+
+t.test('what a handler does to request.apiKey changes nothing for later requests, other keys or new ones', async (t) => {
+  const { app, get, storage } = await guarded(t, {
+    before (app) {
+      app.get('/greedy', rule(true), async (request) => {
+        const { scopes, metadata } = getApiKey(request)
+        ;(scopes as string[]).push('transactions:write')
+        if (metadata !== null) metadata.plan = 'unlimited'
+        return scopes
+      })
+      app.get('/write', rule({ scopes: ['transactions:write'] }), ok)
+      app.get('/plan', rule(true), async (request) => getApiKey(request).metadata)
+    }
+  })
+  const { keys, verify } = app.selfServeKeys
+  const by = { accountId: ACCOUNT, credential: 'host' } as const
+  const headers = { 'x-api-key': (await keys.issueDefault(by)).plaintextKey! }
+  const paid = { 'x-api-key': (await storeKey(storage, { metadata: { plan: 'free' } })).plaintext }
+  for (const key of [headers, paid]) {
+    t.strictSame((await get('/greedy', key)).json(), ['blocks:read', 'transactions:write'], 'its own copy')
+    t.equal((await get('/write', key)).statusCode, 403)
+    t.strictSame((await get('/greedy', key)).json(), ['blocks:read', 'transactions:write'], 'and a new one each time')
+    t.match(await verify(key['x-api-key']), { ok: true, apiKey: { scopes: ['blocks:read'] } })
+  }
+  t.strictSame((await get('/plan', paid)).json(), { plan: 'free' })
+  for (const other of [await keys.issueDefault({ ...by, accountId: 'user_new' }), await keys.issueDefault(by)]) {
+    t.strictSame(other.apiKey.scopes, ['blocks:read'])
+    t.equal((await get('/write', { 'x-api-key': other.plaintextKey! })).statusCode, 403)
+  }
 })
 
 t.test('a body is not read before the key is judged', async (t) => {

@@ -2,7 +2,7 @@
 import t, { type Test } from 'tap'
 import type { Account, SelfServeKeysOptions, SessionAsk, SessionResolver } from '../../lib/index.js'
 import { generateKey } from '../../lib/keys/key-format.js'
-import { build, portOf, raw, type Host } from '../helpers/host.js'
+import { build, raw, type Host } from '../helpers/host.js'
 
 const KEYS = '/v1/me/api-keys'
 const API_KEY = generateKey('acme_sk_live_')
@@ -233,7 +233,9 @@ t.test('a resolver that fails is 503 with Retry-After: never a pass, never "nobo
     'answers a profile that is text': () => ({ id: 'user_a', profile: 'Ada' }),
     'promises undefined': async () => undefined,
     'promises {}': async () => ({}),
-    'is a thenable that throws': () => ({ then () { throw new Error('no') } })
+    'is a thenable that throws': () => ({ then () { throw new Error('no') } }),
+    'answers an id that cannot be read': () => ({ get id () { throw new Error('the user is ada@example.com') } }),
+    'promises an actor that cannot be read': async () => ({ id: 'user_a', get actor () { throw new Error('no') } })
   }
   for (const [name, answer] of Object.entries(failing)) {
     const { app } = await hostOf(t, { bearer: answer as () => null, cookie: answer as () => null })
@@ -267,7 +269,6 @@ t.test('a resolver that hangs is 503 in about the timeout, and is told to give u
     return await new Promise(() => {})
   }
   const { app } = await hostOf(t, { bearer: async (_token, ask) => await hang(ask), cookie: hang }, { timeout: 30 })
-  await portOf(app) // the library's timers never keep a process alive, a listening server does
   for (const headers of [{ authorization: 'Bearer good' }, GOOD_COOKIE]) {
     for (const url of [KEYS, '/v1/reports']) {
       const started = performance.now()

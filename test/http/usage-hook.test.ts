@@ -4,17 +4,21 @@ import { connect } from 'node:net'
 import { once } from 'node:events'
 import { Readable } from 'node:stream'
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
+import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest, type FastifyServerOptions } from 'fastify'
 import t, { type Test } from 'tap'
 import { memoryStorage, selfServeKeys, type SelfServeKeysOptions, type Storage, type UsageEvent } from '../../lib/index.js'
 import { generateKey } from '../../lib/keys/key-format.js'
+import { kyselyStorage } from '../../lib/storage/kysely/index.js'
+import { deferred } from '../helpers/app.js'
 import { BROWSER, build, login, portOf, raw, SIGNED_IN, storeKey, type Host } from '../helpers/host.js'
 import { ACCOUNT, NOW } from '../helpers/keys.js'
 
 interface Recording extends Host { good: string, ref: UsageEvent['key'], recorded: () => Promise<UsageEvent[]> }
 
 /** A host with one good key; `recorded` gives the events since it was last asked. */
-async function recording (t: Test, routes: (app: FastifyInstance) => void, options: Partial<SelfServeKeysOptions> = {}): Promise<Recording> {
+async function recording (
+  t: Test, routes: (app: FastifyInstance) => void, options: Partial<SelfServeKeysOptions> = {}, server: FastifyServerOptions = {}
+): Promise<Recording> {
   const events: UsageEvent[] = []
   const memory = options.storage ?? memoryStorage()
   const storage: Storage = {
@@ -24,7 +28,7 @@ async function recording (t: Test, routes: (app: FastifyInstance) => void, optio
       await memory.recordUsage(batch)
     }
   }
-  const host = await build(t, { ...options, storage }, { before: routes })
+  const host = await build(t, { ...options, storage }, { server, before: routes })
   const { plaintext, key } = await storeKey(storage)
   const recorded = async (): Promise<UsageEvent[]> => {
     await host.app.selfServeKeys.flush()
@@ -221,6 +225,89 @@ t.test('a client that hangs up while its key is looked up is 499, once', async (
   found()
   for (let i = 0; i < 20; i++) await nextTurn()
   t.match(await recorded(), [{ route: '/x', status: 499, failureCode: 'CLIENT_CLOSED_REQUEST' }])
+})
+
+t.test('a time limit of the host that answers while the key is looked up is recorded with its status', async (t) => {
+  const memory = memoryStorage()
+  let found = (): void => {}
+  let handled = 0
+  const { app, good, recorded } = await recording(t, (app) => {
+    app.get('/x', { ...guarded, handlerTimeout: 20 }, async () => { handled++ })
+  }, {
+    storage: {
+      ...memory,
+      async findKeyByHash (digests) {
+        await new Promise<void>((resolve) => { found = resolve })
+        return await memory.findKeyByHash(digests)
+      }
+    }
+  })
+  const inject = async (): Promise<number> => (await app.inject({ url: '/x', headers: { 'x-api-key': good } })).statusCode
+  const overHttp = async (): Promise<number> => (await raw(app, ['GET /x HTTP/1.1', `X-API-Key: ${good}`])).status
+  for (const request of [inject, overHttp]) {
+    t.equal(await request(), 503)
+    t.equal(app.selfServeKeys.stats().usageBuffered, 0, 'nobody is known yet')
+    found()
+    await until(() => app.selfServeKeys.stats().usageBuffered > 0)
+    for (let i = 0; i < 20; i++) await nextTurn()
+    const events = await recorded()
+    t.equal(events.length, 1)
+    t.match(events, [{ route: '/x', status: 503, failureCode: 'FST_ERR_HANDLER_TIMEOUT', requestId: /^req-/ }])
+  }
+  t.equal(handled, 0)
+})
+
+t.test('an onResponse hook of the host, slow or failing, makes no good request a failure', async (t) => {
+  const released = deferred()
+  const hooks: Record<string, (app: FastifyInstance) => unknown> = {
+    async: (app) => app.addHook('onResponse', async () => {}),
+    slow: (app) => app.addHook('onResponse', async () => { for (let i = 0; i < 10; i++) await nextTurn() }),
+    'slow, by callback': (app) => app.addHook('onResponse', (_request, _reply, done) => { setImmediate(done) }),
+    rejecting: (app) => app.addHook('onResponse', async () => { throw new Error('broken') }),
+    throwing: (app) => app.addHook('onResponse', () => { throw new Error('broken') }),
+    'failing by callback': (app) => app.addHook('onResponse', (_request, _reply, done) => { done(new Error('broken')) }),
+    hanging: (app) => app.addHook('onResponse', async () => { await released.promise })
+  }
+  for (const [name, hook] of Object.entries(hooks)) {
+    const { app, good, recorded } = await recording(t, (app) => {
+      hook(app)
+      app.get('/x', guarded, ok)
+      app.get('/404', guarded, async (_request, reply) => await reply.code(404).send({}))
+    })
+    const statuses: number[] = []
+    for (const url of ['/x', '/404']) {
+      statuses.push((await app.inject({ url, headers: { 'x-api-key': good } })).statusCode)
+      statuses.push((await raw(app, [`GET ${url} HTTP/1.1`, `X-API-Key: ${good}`])).status)
+    }
+    t.strictSame(statuses, [200, 200, 404, 404], name)
+    await until(() => app.selfServeKeys.stats().usageBuffered >= 4)
+    for (let i = 0; i < 20; i++) await nextTurn()
+    t.strictSame((await recorded()).map(({ route, status, failureCode }) => [route, status, failureCode]),
+      [['/x', 200, null], ['/x', 200, null], ['/404', 404, null], ['/404', 404, null]], name)
+  }
+  released.resolve()
+})
+
+t.test('an id of a request is kept where it may be shown and stored, and is null elsewhere', async (t) => {
+  let id: unknown
+  const { app, good, recorded } = await recording(t, (app) => app.get('/x', guarded, async (_request, reply) => await reply.code(404).send({})),
+    { storage: kyselyStorage({ file: ':memory:' }) }, { genReqId: () => id as string })
+  const run42 = 'a1B'.repeat(14)
+  const ids: Array<[id: unknown, kept: string | null]> = [
+    ['req-1', 'req-1'], ['!', '!'], ['~', '~'], ['0189dcd5-5311-7d40-8db0-9496a2eef37b', '0189dcd5-5311-7d40-8db0-9496a2eef37b'],
+    ['-'.repeat(128), '-'.repeat(128)], ['-'.repeat(129), null], ['x'.repeat(41), 'x'.repeat(41)], [run42, null], [`trace-${run42}!`, null], [good, null],
+    [`${run42.slice(0, 41)}-${run42.slice(0, 41)}`, `${run42.slice(0, 41)}-${run42.slice(0, 41)}`],
+    ['', null], ['a b', null], [' a', null], ['a\n', null], ['a\u0000', null], ['a\u007f', null], ['é', null], ['\ud800', null],
+    [42, null], [1n, null], [true, null], [null, null], [undefined, null], [{ id: 'a' }, null], [{ toString: () => 'a' }, null], [['a'], null]
+  ]
+  for (const [given, kept] of ids) {
+    id = given
+    t.equal((await app.inject({ url: '/x', headers: { 'x-api-key': good } })).statusCode, 404)
+    t.strictSame((await recorded()).map(({ requestId }) => requestId), [kept], String(given))
+  }
+  const shown = await app.selfServeKeys.usage.snapshot(ACCOUNT)
+  t.equal(shown.totalFailures, ids.length, 'and each was written')
+  t.strictSame(new Set(shown.recentFailures.map(({ requestId }) => requestId)), new Set(ids.map(([, kept]) => kept)))
 })
 
 t.test('a client that hangs up after the answer is not 499', async (t) => {

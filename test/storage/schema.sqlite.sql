@@ -18,7 +18,8 @@ CREATE TABLE self_serve_api_keys (
   -- lower-case hex; HMAC-SHA-256 under pepper_id, SHA-256 where that is null
   key_hash text not null unique,
   pepper_id text,
-  version_number integer not null,
+  -- counts the versions of this key, see api_key_versions
+  version integer not null,
   label text not null,
   environment text not null check (environment in ('live', 'test')),
   access text not null check (access in ('secret', 'publishable')),
@@ -51,14 +52,13 @@ CREATE INDEX self_serve_api_keys_by_end on self_serve_api_keys (account_number, 
 CREATE INDEX self_serve_api_keys_to_prune on self_serve_api_keys (ends_at);
 
 CREATE TABLE self_serve_api_key_versions (
-  number integer primary key autoincrement,
   key_number integer not null references self_serve_api_keys (number),
+  version integer not null,
   label text not null,
   environment text not null,
-  scopes text
-) strict;
-
-CREATE INDEX self_serve_api_key_versions_by_key on self_serve_api_key_versions (key_number);
+  scopes text,
+  primary key (key_number, version)
+) strict, without rowid;
 
 CREATE TABLE self_serve_usage_routes (
   number integer primary key,
@@ -82,7 +82,8 @@ CREATE TABLE self_serve_usage_events (
   offset integer not null,
   -- batch number × 1024 + place in the batch
   sequence integer not null,
-  version_number integer not null,
+  key_number integer not null,
+  key_version integer not null,
   route_number integer not null,
   status integer not null,
   duration_us integer not null,
@@ -93,6 +94,15 @@ CREATE TABLE self_serve_usage_events (
 
 CREATE INDEX self_serve_usage_failures on self_serve_usage_events (hour desc, account_number, offset desc, sequence desc)
   where status >= 400;
+
+CREATE TABLE self_serve_usage_minutes (
+  minute integer not null,
+  account_number integer not null,
+  key_number integer not null,
+  requests integer not null,
+  failures integer not null,
+  primary key (minute desc, account_number, key_number)
+) strict, without rowid;
 
 CREATE TABLE self_serve_usage_hours (
   hour integer not null,

@@ -1,7 +1,9 @@
 // The standard account routes: the library's operations over HTTP, and the pattern for a host's own.
-import type { FastifyInstance, FastifyPluginAsync, FastifySchema } from 'fastify'
+import type { FastifyInstance, FastifyPluginAsync, FastifyRequest, FastifySchema } from 'fastify'
+import { makeError } from '../../errors.js'
 import type { StandardRouteSwitches } from '../../options/options.js'
 import { useOurCompilers } from '../compilers.js'
+import { Nothing } from '../schemas.js'
 import { keyRoutes } from './key-routes.js'
 import type { StandardRoute } from './standard-route.js'
 import { usageRoutes } from './usage-routes.js'
@@ -30,11 +32,18 @@ function addRoute (scope: FastifyInstance, { schema, ...route }: StandardRoute):
   scope.route({
     ...route,
     // Tags and the like are what OpenAPI plugins read; Fastify's own type knows nothing of them.
-    schema: { tags: ['API keys'], ...schema } as FastifySchema,
+    schema: { tags: ['API keys'], querystring: Nothing, ...schema } as FastifySchema,
+    ...(schema.body === undefined && { preValidation: refuseBody }),
     bodyLimit: BODY_LIMIT,
     // HEAD beside every GET, whatever the host's own setting.
     exposeHeadRoute: route.method === 'GET'
   })
+}
+
+/** Not by a schema: that would put an empty body into the OpenAPI document. */
+async function refuseBody ({ body }: FastifyRequest): Promise<void> {
+  const [field] = Object.keys(body ?? {})
+  if (field !== undefined) throw makeError('INVALID_REQUEST', { message: `${field}: is not known here`, details: { field } })
 }
 
 /** OPTIONS tells the methods of a path (RFC 9110 §9.3.7). CORS is the host's: its hook answers before this is reached. */

@@ -96,7 +96,8 @@ export const usageReadingCases: ContractCases = {
   'a window begins with its start and stops short of its end': async (storage) => {
     const key = await issue(storage)
     for (const [index, unit] of UNITS.entries()) {
-      const start = slotStart(NOW, unit) - (index + 1) * 100 * DAY
+      // Minutes are kept for the last two hours only.
+      const start = slotStart(NOW - (unit === 'minute' ? HOUR : index * 100 * DAY), unit)
       const end = start + 2 * SLOT_MS[unit]
       const times = [start - 1, start, start + SLOT_MS[unit] - 1, start + SLOT_MS[unit], end - 1, end]
       await record(storage, times.map((time) => failure(key, time)))

@@ -5,7 +5,7 @@ import { assemblePage, decideIssue, decideRevoke, firstState } from '../decide.j
 import type {
   IssueKeyInput, IssueKeyResult, KeyPage, ListKeysQuery, RehashMove, RevokeKeyInput, RevokeKeyResult
 } from '../storage.js'
-import { endsAt, formatScopes, KEY_COLUMNS, toKeyRow, toStoredKey, type KeyRow, type Tables } from './tables.js'
+import { endsAt, FIRST_VERSION, formatScopes, KEY_COLUMNS, toKeyRow, toStoredKey, type KeyRow, type Tables } from './tables.js'
 
 type Db = Kysely<Tables>
 type KeyQuery = SelectQueryBuilder<Tables, 'api_keys' | 'accounts', KeyRow>
@@ -37,6 +37,7 @@ export async function listKeys (db: Db, query: ListKeysQuery): Promise<KeyPage> 
   let matching = selectKeys(db).where('api_keys.account_number', '=', account.number).orderBy('api_keys.sequence', 'desc')
   if (environment !== undefined) matching = matching.where('api_keys.environment', '=', environment)
   if (status !== undefined) matching = matching.where(statusAt(now), '=', status)
+  const mayHaveEnded = status === undefined || status === 'expired' || status === 'revoked'
   // A revoked key has ended even where the clock was set back behind its revocation.
   let ended = matching.where((eb) => eb.or([eb('api_keys.ends_at', '<=', now), eb('api_keys.revoked_at', 'is not', null)]))
     .limit(limit + 1)
@@ -50,7 +51,7 @@ export async function listKeys (db: Db, query: ListKeysQuery): Promise<KeyPage> 
     : await matching.where('api_keys.ends_at', '>', now).where('api_keys.revoked_at', 'is', null).execute()
   // A key that ends between the two statements is in both answers: it is shown once, as it was.
   const shown = new Set(current.map(({ number }) => number))
-  const rest = (await ended.execute()).filter(({ number }) => !shown.has(number))
+  const rest = (mayHaveEnded ? await ended.execute() : []).filter(({ number }) => !shown.has(number))
   return assemblePage(query, current.map(toStoredKey), rest.map(toStoredKey))
 }
 
@@ -152,14 +153,10 @@ async function insertKey (db: Db, account: AccountRow, key: NewKey): Promise<Sto
   const stored = { ...firstState(key), sequence: account.next_sequence }
   await db.updateTable('accounts').set({ next_sequence: account.next_sequence + 1 }).where('number', '=', account.number)
     .execute()
-  // The key and its version name each other: the version's number comes last.
-  const row = toKeyRow(stored, { account: account.number, version: 0 })
-  const { insertId } = await db.insertInto('api_keys').values(row).executeTakeFirstOrThrow()
-  const number = Number(insertId)
-  const version = await db.insertInto('api_key_versions')
-    .values({ key_number: number, label: key.label, environment: key.environment, scopes: formatScopes(key.scopes) })
-    .executeTakeFirstOrThrow()
-  const versionNumber = Number(version.insertId)
-  await db.updateTable('api_keys').set({ version_number: versionNumber }).where('number', '=', number).execute()
-  return { ...stored, ref: { account: account.number, key: number, version: versionNumber } }
+  const { insertId } = await db.insertInto('api_keys').values(toKeyRow(stored, account.number)).executeTakeFirstOrThrow()
+  const ref = { account: account.number, key: Number(insertId), version: FIRST_VERSION }
+  const { label, environment, scopes } = key
+  await db.insertInto('api_key_versions')
+    .values({ key_number: ref.key, version: ref.version, label, environment, scopes: formatScopes(scopes) }).execute()
+  return { ...stored, ref }
 }

@@ -5,11 +5,12 @@ import type { StoredKey } from '../../keys/api-key.js'
 import type { Storage } from '../storage.js'
 import * as keys from './key-queries.js'
 import { applySteps, checkSchema, migrationSteps } from './migrate.js'
-import { openSqliteFile, writeTransaction } from './sqlite.js'
+import { openSqliteFile } from './sqlite.js'
 import { TablePrefixPlugin } from './table-prefix.js'
 import { toStoredKey, type KeyRow, type Tables } from './tables.js'
 import { readUsage } from './usage-reads.js'
 import { pruneUsage, recordUsage } from './usage-writes.js'
+import { writeQueue, type Write } from './write-queue.js'
 
 interface CommonOptions {
   /** Begins every table name. Lower-case letters, digits and `_`. @default 'self_serve_' */
@@ -32,7 +33,7 @@ export type KyselyStorageOptions =
 
 interface Connections {
   /** For changes. */
-  readonly writer: Kysely<Tables>
+  readonly write: Write
   /** For lists and snapshots. */
   readonly reader: Kysely<Tables>
   /** For verification: the fastest way there is. */
@@ -48,7 +49,6 @@ interface Connections {
 export function kyselyStorage (options: KyselyStorageOptions = { file: './self-serve-keys.db' }): Storage {
   const prefix = checkOptions(options)
   const migrate = options.migrate ?? ('file' in options ? 'start' : 'never')
-  let timeout = 0
   let opened: Connections | undefined
   /** The lookup of a key by so many digests, compiled once: building it costs more than running it. */
   const lookups = new Map<number, CompiledQuery>()
@@ -57,13 +57,11 @@ export function kyselyStorage (options: KyselyStorageOptions = { file: './self-s
     if (opened === undefined) throw new Error('The storage is not open.')
     return opened
   }
-  const write = async <T>(work: (db: Kysely<Tables>) => Promise<T>): Promise<T> =>
-    await writeTransaction(connections().writer, timeout, work)
+  const write: Write = async (work) => await connections().write(work)
   const reader = (): Kysely<Tables> => connections().reader
 
   return {
-    async open (context) {
-      timeout = context.timeout
+    async open ({ timeout }) {
       opened = await connect(options, prefix, timeout)
       try {
         const steps = migrationSteps('sqlite')
@@ -114,7 +112,7 @@ async function connect (options: KyselyStorageOptions, prefix: string, timeout: 
   if ('file' in options) {
     const file = await openSqliteFile(options.file, timeout)
     return {
-      writer: file.writer.withPlugin(plugin),
+      write: writeQueue(file.writer.withPlugin(plugin), timeout),
       reader: file.reader.withPlugin(plugin),
       find: (query) => file.all(query),
       close: async () => { await file.close() }
@@ -123,7 +121,7 @@ async function connect (options: KyselyStorageOptions, prefix: string, timeout: 
   const db = 'db' in options ? options.db as Kysely<Tables> : new Kysely<Tables>({ dialect: options.dialect })
   const ours = db.withoutPlugins().withPlugin(plugin)
   return {
-    writer: ours,
+    write: writeQueue(ours, timeout),
     reader: ours,
     find: async (query) => (await db.withoutPlugins().executeQuery<KeyRow>(query as CompiledQuery<KeyRow>)).rows,
     close: async () => { if ('dialect' in options) await db.destroy() }
@@ -149,7 +147,7 @@ function checkOptions (options: KyselyStorageOptions): string {
   if (given.migrate !== undefined && given.migrate !== 'start' && given.migrate !== 'never') {
     refuse('migrate', 'must be \'start\' or \'never\'')
   }
-  const prefix = given.tablePrefix ?? 'self_serve_'
+  const prefix = given.tablePrefix === undefined ? 'self_serve_' : given.tablePrefix
   if (typeof prefix !== 'string' || !/^[a-z_][a-z0-9_]{0,30}$/.test(prefix)) {
     refuse('tablePrefix', 'must be 1 to 31 lower-case letters, digits and _')
   }

@@ -1,10 +1,11 @@
-// SQLite: our own connections to a file, and a write transaction that waits for its lock without stopping the event loop.
+// SQLite: our own connections to a file.
 import { closeSync, mkdirSync, openSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { CompiledQuery, Kysely, SqliteDialect } from 'kysely'
+import { Kysely, SqliteDialect, type CompiledQuery } from 'kysely'
 import type { Database as Handle, Statement } from 'better-sqlite3'
 import type { KeyRow, Tables } from './tables.js'
+import { isBusy } from './write-queue.js'
 
 /** ms SQLite itself waits for a lock. It does so on the event loop, once for every change that waits: those waits are all ours. */
 const WRITE_BUSY_TIMEOUT = 0
@@ -79,27 +80,7 @@ function kyselyOver (database: Handle): Kysely<Tables> {
   return new Kysely<Tables>({ dialect: new SqliteDialect({ database }) })
 }
 
-/**
- * Runs `work` in a transaction that holds SQLite's write lock from its first statement (Kysely's own begins without
- * one and can fail half-way). Waits for the lock at most `timeout` ms; `work` runs again only if nothing was written.
- */
-export async function writeTransaction<T> (
-  db: Kysely<Tables>, timeout: number, work: (connection: Kysely<Tables>) => Promise<T>
-): Promise<T> {
-  return await retryWhileBusy(timeout, async () => await db.connection().execute(async (connection) => {
-    await connection.executeQuery(CompiledQuery.raw('begin immediate'))
-    try {
-      const result = await work(connection)
-      await connection.executeQuery(CompiledQuery.raw('commit'))
-      return result
-    } catch (error) {
-      // SQLite may have rolled back by itself (disk full): the first error is the one to tell.
-      await connection.executeQuery(CompiledQuery.raw('rollback')).catch(() => {})
-      throw error
-    }
-  }))
-}
-
+/** Opening takes a lock as well, where another process opens the file for the first time. */
 async function retryWhileBusy<T> (timeout: number, attempt: () => Promise<T>): Promise<T> {
   const deadline = performance.now() + timeout
   for (;;) {
@@ -110,9 +91,4 @@ async function retryWhileBusy<T> (timeout: number, attempt: () => Promise<T>): P
     }
     await sleep(1 + Math.random() * 10)
   }
-}
-
-function isBusy (error: unknown): boolean {
-  const code = (error as { code?: unknown } | null)?.code
-  return typeof code === 'string' && /^SQLITE_(BUSY|LOCKED)/.test(code)
 }

@@ -8,8 +8,8 @@ export interface Tables {
   accounts: { number: Generated<number>, id: string, next_sequence: number }
   api_keys: ApiKeysTable
   api_key_versions: {
-    number: Generated<number>
     key_number: number
+    version: number
     label: string
     environment: Environment
     scopes: string | null
@@ -21,13 +21,15 @@ export interface Tables {
     account_number: number
     offset: number
     sequence: number
-    version_number: number
+    key_number: number
+    key_version: number
     route_number: number
     status: number
     duration_us: number
     failure_code: string | null
     request_id: string | null
   }
+  usage_minutes: UsageTotals & { minute: number }
   usage_hours: UsageTotals & { hour: number }
   usage_days: UsageTotals & { day: number }
   migrations: { step: number, name: string, breaking: number, applied_at: number }
@@ -42,7 +44,7 @@ interface ApiKeysTable {
   sequence: number
   key_hash: string
   pepper_id: string | null
-  version_number: number
+  version: number
   label: string
   environment: Environment
   access: Access
@@ -68,17 +70,19 @@ interface ApiKeysTable {
 
 /** What the table prefix is written in front of: the tables, and the index that a query names. */
 export const PREFIXED_NAMES: ReadonlySet<string> = new Set<keyof Tables | 'usage_failures'>([
-  'accounts', 'api_keys', 'api_key_versions', 'usage_routes', 'usage_batches', 'usage_events', 'usage_hours', 'usage_days',
+  'accounts', 'api_keys', 'api_key_versions', 'usage_routes', 'usage_batches', 'usage_events', 'usage_minutes', 'usage_hours', 'usage_days',
   'usage_failures', 'migrations'
 ])
 
+/** The version a key is stored with. */
+export const FIRST_VERSION = 1
 /** What `ends_at` holds while a key has no end. */
 const NEVER = Number.MAX_SAFE_INTEGER
 
 /** Columns of a key, one by one: a prepared `select *` breaks when a later version adds a column. */
 export const KEY_COLUMNS = [
   'api_keys.number', 'api_keys.public_id', 'api_keys.account_number', 'api_keys.sequence', 'api_keys.key_hash',
-  'api_keys.pepper_id', 'api_keys.version_number', 'api_keys.label', 'api_keys.environment', 'api_keys.access',
+  'api_keys.pepper_id', 'api_keys.version', 'api_keys.label', 'api_keys.environment', 'api_keys.access',
   'api_keys.scopes', 'api_keys.allowed_origins', 'api_keys.allowed_ips', 'api_keys.default_slot', 'api_keys.prefix',
   'api_keys.first8', 'api_keys.last4', 'api_keys.created_by', 'api_keys.disabled_by', 'api_keys.metadata',
   'api_keys.created_at', 'api_keys.last_used_at', 'api_keys.expires_at', 'api_keys.retires_at', 'api_keys.revoked_at',
@@ -92,7 +96,7 @@ export function toStoredKey (row: KeyRow): StoredKey {
     publicId: row.public_id,
     accountId: row.account_id,
     sequence: row.sequence,
-    ref: { account: row.account_number, key: row.number, version: row.version_number },
+    ref: { account: row.account_number, key: row.number, version: row.version },
     label: row.label,
     environment: row.environment,
     access: row.access,
@@ -118,17 +122,15 @@ export function toStoredKey (row: KeyRow): StoredKey {
   }
 }
 
-/** The row of a key that is new: `sequence` and the numbers are given by the transaction that stores it. */
-export function toKeyRow (
-  key: Omit<StoredKey, 'ref'>, numbers: { account: number, version: number }
-): Insertable<ApiKeysTable> {
+/** The row of a key that is new; the database gives its number. */
+export function toKeyRow (key: Omit<StoredKey, 'ref'>, account: number): Insertable<ApiKeysTable> {
   return {
     public_id: key.publicId,
-    account_number: numbers.account,
+    account_number: account,
     sequence: key.sequence,
     key_hash: key.hash,
     pepper_id: key.pepperId,
-    version_number: numbers.version,
+    version: FIRST_VERSION,
     label: key.label,
     environment: key.environment,
     access: key.access,

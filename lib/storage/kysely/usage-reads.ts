@@ -1,4 +1,4 @@
-// The statements that read usage: totals for what is counted, events for minutes and for the newest requests.
+// The statements that read usage: totals for what is counted, events for the newest requests.
 import { sql, type Kysely, type RawBuilder } from 'kysely'
 import { HOUR } from '../../time.js'
 import { slotNumber, SLOT_MS } from '../slots.js'
@@ -19,30 +19,16 @@ export async function readUsage (db: Db, query: UsageQuery): Promise<UsageRows> 
 }
 
 /**
- * One row per key and slot of the account: from the totals, or for minutes from the events themselves. Whoever reads it
- * joins the keys: rows of a pruned key stay until they are pruned themselves and count for nothing.
+ * One row per key and slot of the account. Whoever reads it joins the keys: rows of a pruned key stay until they are
+ * pruned themselves and count for nothing.
  */
 function countsOf (db: Db, account: number, { unit, start, end }: UsageQuery): RawBuilder<unknown> {
-  if (unit === 'minute') {
-    const from = slotNumber(start, 'hour')
-    const minute = sql`${sql.ref('usage_events.hour')} * 60 + ${sql.ref('usage_events.offset')} / 60000`
-    return sql`(select ${minute} as slot, ${sql.ref('api_key_versions.key_number')} as key_number,
-        count(*) as requests, sum(${sql.ref('usage_events.status')} >= 400) as failures
-      from ${sql.table('usage_events')}
-      join ${sql.table('api_key_versions')} on ${sql.ref('api_key_versions.number')} = ${sql.ref('usage_events.version_number')}
-      where ${sql.ref('usage_events.hour')} between ${from} and ${slotNumber(end - 1, 'hour')}
-        and ${sql.ref('usage_events.account_number')} = ${account}
-        and ${minute} >= ${slotNumber(start, 'minute')} and ${minute} < ${slotNumber(end, 'minute')}
-      group by 1, 2)`
-  }
-  const table = unit === 'hour' ? 'usage_hours' : 'usage_days'
-  const slot = sql.ref(`${table}.${unit}`)
+  const column = (name: string): RawBuilder<unknown> => sql.ref(`usage_${unit}s.${name}`)
   // The slots one by one: the key of the table begins with the slot, so each is one seek.
   return sql`(with recursive slots (slot) as (
         select ${slotNumber(start, unit)} union all select slot + 1 from slots where slot + 1 < ${slotNumber(end, unit)})
-      select slots.slot, ${sql.ref(`${table}.key_number`)} as key_number, ${sql.ref(`${table}.requests`)} as requests,
-        ${sql.ref(`${table}.failures`)} as failures
-      from slots cross join ${sql.table(table)} on ${slot} = slots.slot and ${sql.ref(`${table}.account_number`)} = ${account})`
+      select slots.slot, ${column('key_number')} as key_number, ${column('requests')} as requests, ${column('failures')} as failures
+      from slots cross join ${sql.table(`usage_${unit}s`)} on ${column(unit)} = slots.slot and ${column('account_number')} = ${account})`
 }
 
 async function readTimeline (db: Db, account: number, query: UsageQuery): Promise<UsageRows['timeline']> {
@@ -88,8 +74,9 @@ async function readRecent (
       and ${event('hour')} * ${HOUR} + ${event('offset')} >= ${start}
       and ${event('hour')} * ${HOUR} + ${event('offset')} < ${end}
     cross join ${sql.table('usage_routes')} on ${sql.ref('usage_routes.number')} = ${event('route_number')}
-    cross join ${sql.table('api_key_versions')} on ${sql.ref('api_key_versions.number')} = ${event('version_number')}
-    cross join ${sql.table('api_keys')} on ${sql.ref('api_keys.number')} = ${sql.ref('api_key_versions.key_number')}
+    cross join ${sql.table('api_keys')} on ${sql.ref('api_keys.number')} = ${event('key_number')}
+    cross join ${sql.table('api_key_versions')} on ${sql.ref('api_key_versions.key_number')} = ${event('key_number')}
+      and ${sql.ref('api_key_versions.version')} = ${event('key_version')}
     limit ${recentLimit}`.execute(db)
   return rows.map((row) => ({
     publicId: row.public_id,

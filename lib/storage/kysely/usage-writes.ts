@@ -1,7 +1,7 @@
 // The statements that write usage. Layout: events clustered by hour, totals by hour and by day (docs/performance.md says why).
 import { sql, type Kysely, type RawBuilder } from 'kysely'
 import { HOUR } from '../../time.js'
-import { slotNumber } from '../slots.js'
+import { slotNumber, type SlotUnit } from '../slots.js'
 import { BATCH_MEMORY, type UsageBatch, type UsageEvent } from '../storage.js'
 import type { Tables } from './tables.js'
 
@@ -9,6 +9,8 @@ type Db = Kysely<Tables>
 
 /** Batches hold fewer events than this, so that batch number × this + place is unique. */
 const BATCH_SPACE = 1024
+/** ms that totals by minute are kept: the longest window that shows minutes, and as much again for late flushes. */
+const MINUTE_MEMORY = 2 * HOUR
 
 export async function recordUsage (db: Db, batch: UsageBatch): Promise<void> {
   const { numInsertedOrUpdatedRows, insertId } = await db.insertInto('usage_batches')
@@ -26,7 +28,8 @@ export async function recordUsage (db: Db, batch: UsageBatch): Promise<void> {
     account_number: event.key.account,
     offset: event.time % HOUR,
     sequence: first + place,
-    version_number: event.key.version,
+    key_number: event.key.key,
+    key_version: event.key.version,
     route_number: routes.get(routeName(event))!,
     status: event.status,
     duration_us: Math.round(event.durationMs * 1000),
@@ -34,6 +37,11 @@ export async function recordUsage (db: Db, batch: UsageBatch): Promise<void> {
     request_id: event.requestId
   }))).execute()
 
+  const minutes = totals(events, 'minute').map(({ slot, ...total }) => ({ minute: slot, ...total }))
+  await db.insertInto('usage_minutes').values(minutes)
+    .onConflict((conflict) => conflict.columns(['minute', 'account_number', 'key_number']).doUpdateSet(added('usage_minutes')))
+    .execute()
+  await db.deleteFrom('usage_minutes').where('minute', '<', slotNumber(batch.sealedAt - MINUTE_MEMORY, 'minute')).execute()
   const hours = totals(events, 'hour').map(({ slot, ...total }) => ({ hour: slot, ...total }))
   await db.insertInto('usage_hours').values(hours)
     .onConflict((conflict) => conflict.columns(['hour', 'account_number', 'key_number']).doUpdateSet(added('usage_hours')))
@@ -53,7 +61,7 @@ async function eventsOfKeptKeys (db: Db, events: readonly UsageEvent[]): Promise
   return events.filter(({ key }) => kept.has(key.key))
 }
 
-function added (table: 'usage_hours' | 'usage_days'): { requests: RawBuilder<number>, failures: RawBuilder<number> } {
+function added (table: 'usage_minutes' | 'usage_hours' | 'usage_days'): { requests: RawBuilder<number>, failures: RawBuilder<number> } {
   const sum = (column: string): RawBuilder<number> =>
     sql<number>`${sql.ref(`${table}.${column}`)} + ${sql.ref(`excluded.${column}`)}`
   return { requests: sum('requests'), failures: sum('failures') }
@@ -61,7 +69,7 @@ function added (table: 'usage_hours' | 'usage_days'): { requests: RawBuilder<num
 
 interface Total { slot: number, account_number: number, key_number: number, requests: number, failures: number }
 
-function totals (events: readonly UsageEvent[], unit: 'hour' | 'day'): Total[] {
+function totals (events: readonly UsageEvent[], unit: SlotUnit): Total[] {
   const bySlotAndKey = new Map<string, Total>()
   for (const { key, time, status } of events) {
     const slot = slotNumber(time, unit)

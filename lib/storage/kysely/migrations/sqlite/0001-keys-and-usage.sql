@@ -16,7 +16,8 @@ create table {prefix}api_keys (
   -- lower-case hex; HMAC-SHA-256 under pepper_id, SHA-256 where that is null
   key_hash text not null unique,
   pepper_id text,
-  version_number integer not null,
+  -- counts the versions of this key, see api_key_versions
+  version integer not null,
   label text not null,
   environment text not null check (environment in ('live', 'test')),
   access text not null check (access in ('secret', 'publishable')),
@@ -49,14 +50,13 @@ create index {prefix}api_keys_to_prune on {prefix}api_keys (ends_at);
 
 -- Label, environment and scopes as they were at the time of an event, kept once and referred to.
 create table {prefix}api_key_versions (
-  number integer primary key autoincrement,
   key_number integer not null references {prefix}api_keys (number),
+  version integer not null,
   label text not null,
   environment text not null,
-  scopes text
-) strict;
-
-create index {prefix}api_key_versions_by_key on {prefix}api_key_versions (key_number);
+  scopes text,
+  primary key (key_number, version)
+) strict, without rowid;
 
 create table {prefix}usage_routes (
   number integer primary key,
@@ -82,7 +82,8 @@ create table {prefix}usage_events (
   offset integer not null,
   -- batch number × 1024 + place in the batch
   sequence integer not null,
-  version_number integer not null,
+  key_number integer not null,
+  key_version integer not null,
   route_number integer not null,
   status integer not null,
   duration_us integer not null,
@@ -93,6 +94,16 @@ create table {prefix}usage_events (
 
 create index {prefix}usage_failures on {prefix}usage_events (hour desc, account_number, offset desc, sequence desc)
   where status >= 400;
+
+-- Minutes are kept for two hours only, for the window of an hour.
+create table {prefix}usage_minutes (
+  minute integer not null,
+  account_number integer not null,
+  key_number integer not null,
+  requests integer not null,
+  failures integer not null,
+  primary key (minute desc, account_number, key_number)
+) strict, without rowid;
 
 create table {prefix}usage_hours (
   hour integer not null,
