@@ -23,6 +23,7 @@ if (!existsSync(done) || readFileSync(done, 'utf8') !== stamp) {
   const cli = /npm-cli\.js$/.test(env.npm_execpath ?? '') ? [process.execPath, env.npm_execpath] : ['npm']
   // Tests and builds need the development packages, whatever NODE_ENV says.
   const [command, ...args] = [...cli, 'ci', '--include=dev', '--no-audit', '--no-fund']
+  console.error('Installing dependencies: one or two minutes, because SQLite may have to be compiled.')
   const { status, error } = spawnSync(command, args, { cwd: root, env, stdio: ['ignore', 'inherit', 'inherit'] })
   if (error !== undefined) console.error(`npm could not be started: ${error.message}`)
   if (status !== 0) process.exit(status ?? 1)

@@ -36,30 +36,23 @@ export function welcome (origin: string, { sessionToken, publicId }: Demo): stri
 export MEZCAL_BASE_URL="${origin}/api"
 export MEZCAL_SESSION_TOKEN="${sessionToken}"
 
-# List keys
 curl \\
   -H "Authorization: Bearer $MEZCAL_SESSION_TOKEN" \\
   "$MEZCAL_BASE_URL/v1/me/api-keys"
 
-# Issue or rotate the default key
 curl -X POST \\
   -H "Authorization: Bearer $MEZCAL_SESSION_TOKEN" \\
   "$MEZCAL_BASE_URL/v1/me/api-keys"
 
-# Revoke one key
 curl -X DELETE \\
   -H "Authorization: Bearer $MEZCAL_SESSION_TOKEN" \\
   "$MEZCAL_BASE_URL/v1/me/api-keys/${publicId}"
 
-# Inspect recent usage
 curl \\
   -H "Authorization: Bearer $MEZCAL_SESSION_TOKEN" \\
   "$MEZCAL_BASE_URL/v1/me/usage"
 
-# Call the API with a key: this issues or rotates the default one and takes it from the answer
 API_KEY="$(curl -s -X POST -H "Authorization: Bearer $MEZCAL_SESSION_TOKEN" "$MEZCAL_BASE_URL/v1/me/api-keys" | grep -oE 'sk_live_[0-9A-Za-z]{42}')"
 curl -H "X-API-Key: $API_KEY" "$MEZCAL_BASE_URL/v1/blocks"
-
-# Every route: ${origin}/docs
 `
 }

@@ -15,12 +15,14 @@ try {
   const port = wholeNumber('PORT', 3000, 65_535)
   const accountMutations = wholeNumber('ACCOUNT_MUTATIONS_PER_MINUTE', 60, 1_000_000)
   const { app, auth } = await buildApp({ dataDir: text('DATA_DIR', './.data'), accountMutations })
-  const demo = await startDemo(app, auth)
   const origin = await app.listen({ port, host: text('HOST', '127.0.0.1') })
   endOnSignal(app)
+  const demo = await startDemo(app, auth)
   process.stdout.write(welcome(origin, demo))
 } catch (error) {
-  console.error(`The quickstart could not start: ${(error as Error).message}`)
+  const { message, code } = error as NodeJS.ErrnoException
+  console.error(`The quickstart could not start: ${message}`)
+  if (code === 'EADDRINUSE') console.error('Another program has that port. Name a free one: PORT=3001 npm start')
   process.exit(1)
 }
 
