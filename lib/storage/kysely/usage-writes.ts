@@ -1,4 +1,5 @@
 // The statements that write usage. Layout: events clustered by hour, totals by hour and by day (docs/performance.md says why).
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { sql, type Kysely, type RawBuilder } from 'kysely'
 import { HOUR } from '../../time.js'
 import { slotNumber, type SlotUnit } from '../slots.js'
@@ -9,6 +10,8 @@ type Db = Kysely<Tables>
 
 /** Batches hold fewer events than this, so that batch number × this + place is unique. */
 const BATCH_SPACE = 1024
+/** Rows written in one statement, a few milliseconds. */
+const SLICE = 200
 /** ms that totals by minute are kept: the longest window that shows minutes, and as much again for late flushes. */
 const MINUTE_MEMORY = 2 * HOUR
 
@@ -23,34 +26,46 @@ export async function recordUsage (db: Db, batch: UsageBatch): Promise<void> {
   if (events.length === 0) return
   const routes = await routeNumbers(db, events)
   const first = Number(insertId) * BATCH_SPACE
-  await db.insertInto('usage_events').values(events.map((event, place) => ({
-    hour: slotNumber(event.time, 'hour'),
-    account_number: event.key.account,
-    offset: event.time % HOUR,
-    sequence: first + place,
-    key_number: event.key.key,
-    key_version: event.key.version,
-    route_number: routes.get(routeName(event))!,
-    status: event.status,
-    duration_us: Math.round(event.durationMs * 1000),
-    failure_code: event.failureCode,
-    request_id: event.requestId
-  }))).execute()
-
-  const minutes = totals(events, 'minute').map(({ slot, ...total }) => ({ minute: slot, ...total }))
-  await db.insertInto('usage_minutes').values(minutes)
-    .onConflict((conflict) => conflict.columns(['minute', 'account_number', 'key_number']).doUpdateSet(added('usage_minutes')))
-    .execute()
+  await inSlices(events, async (slice, start) => {
+    await db.insertInto('usage_events').values(slice.map((event, place) => ({
+      hour: slotNumber(event.time, 'hour'),
+      account_number: event.key.account,
+      offset: event.time % HOUR,
+      sequence: first + start + place,
+      key_number: event.key.key,
+      key_version: event.key.version,
+      route_number: routes.get(routeName(event))!,
+      status: event.status,
+      duration_us: Math.round(event.durationMs * 1000),
+      failure_code: event.failureCode,
+      request_id: event.requestId
+    }))).execute()
+  })
+  await inSlices(totals(events, 'minute'), async (slice) => {
+    await db.insertInto('usage_minutes').values(slice.map(({ slot, ...total }) => ({ minute: slot, ...total })))
+      .onConflict((conflict) => conflict.columns(['minute', 'account_number', 'key_number']).doUpdateSet(added('usage_minutes')))
+      .execute()
+  })
+  await inSlices(totals(events, 'hour'), async (slice) => {
+    await db.insertInto('usage_hours').values(slice.map(({ slot, ...total }) => ({ hour: slot, ...total })))
+      .onConflict((conflict) => conflict.columns(['hour', 'account_number', 'key_number']).doUpdateSet(added('usage_hours')))
+      .execute()
+  })
+  await inSlices(totals(events, 'day'), async (slice) => {
+    await db.insertInto('usage_days').values(slice.map(({ slot, ...total }) => ({ day: slot, ...total })))
+      .onConflict((conflict) => conflict.columns(['day', 'account_number', 'key_number']).doUpdateSet(added('usage_days')))
+      .execute()
+  })
   await db.deleteFrom('usage_minutes').where('minute', '<', slotNumber(batch.sealedAt - MINUTE_MEMORY, 'minute')).execute()
-  const hours = totals(events, 'hour').map(({ slot, ...total }) => ({ hour: slot, ...total }))
-  await db.insertInto('usage_hours').values(hours)
-    .onConflict((conflict) => conflict.columns(['hour', 'account_number', 'key_number']).doUpdateSet(added('usage_hours')))
-    .execute()
-  const days = totals(events, 'day').map(({ slot, ...total }) => ({ day: slot, ...total }))
-  await db.insertInto('usage_days').values(days)
-    .onConflict((conflict) => conflict.columns(['day', 'account_number', 'key_number']).doUpdateSet(added('usage_days')))
-    .execute()
   await touchKeys(db, events)
+}
+
+/** Writes rows a slice at a time with a turn of the event loop between: SQLite's driver works on it. One transaction all the same. */
+async function inSlices<T> (rows: readonly T[], write: (slice: readonly T[], start: number) => Promise<void>): Promise<void> {
+  for (let start = 0; start < rows.length; start += SLICE) {
+    if (start > 0) await nextTurn()
+    await write(rows.slice(start, start + SLICE), start)
+  }
 }
 
 /** A key may be pruned between its last request and the flush. */
