@@ -46,6 +46,7 @@ const plugin: FastifyPluginAsync<SelfServeKeysOptions> = async (app, options) =>
   if (app.hasDecorator('selfServeKeys')) throw new errorCodes.FST_ERR_DEC_ALREADY_PRESENT('selfServeKeys')
   const settings = completeOptions(options)
   const { clock, timeout } = settings
+  // Fastify tells in no other way whether routes were declared before.
   const complete = app.printRoutes().trim() === '(empty tree)'
 
   const storage = guardedStorage(settings.storage ?? await defaultStorage(app), timeout)

@@ -2,7 +2,7 @@
 import t from 'tap'
 import { keyLimiter } from '../lib/rate-limit/key-limiter.js'
 import { memoryRateLimitStore } from '../lib/rate-limit/memory-store.js'
-import { admit, stateOf, type Bucket, type Consumed, type RateLimit, type RateLimitStore, type Window } from '../lib/rate-limit/rate-limit.js'
+import { admit, standingOf, type Bucket, type Consumed, type RateLimit, type RateLimitStore, type Window } from '../lib/rate-limit/rate-limit.js'
 import { testClock } from './helpers/app.js'
 
 const PER_MINUTE: RateLimit = { name: 'minute', max: 3, windowMs: 60_000 }
@@ -46,7 +46,7 @@ function reference (limit: RateLimit) {
   }
 }
 
-t.test('admit and stateOf agree with a reference that counts every request, over 20 000 random requests', async (t) => {
+t.test('admit and standingOf agree with a reference that counts every request, over 20 000 random requests', async (t) => {
   const random = numbers(20260115)
   for (let round = 0; round < 100; round++) {
     const limit = { name: 'any', max: 1 + Math.floor(random() * 6), windowMs: 1 + Math.floor(random() * 50) }
@@ -60,7 +60,7 @@ t.test('admit and stateOf agree with a reference that counts every request, over
       if (window !== undefined && JSON.stringify(before) !== JSON.stringify(window)) t.fail('admit changed its argument')
       window = next ?? window
       if ((next !== null) !== truth.request(now)) t.fail(`round ${round}, request ${request}`)
-      const { remaining, resetMs } = stateOf(window, limit, now)
+      const { remaining, resetMs } = standingOf(window, limit, now)
       const expected = truth.state(now)
       if (remaining !== expected.remaining || resetMs !== expected.resetMs) t.fail(`state in round ${round}, request ${request}`)
     }
@@ -73,15 +73,15 @@ t.test('a window lasts from its first request to the very millisecond of its end
   const full = { used: 3, endsAt: 60_100 }
   t.equal(admit(full, PER_MINUTE, 60_099), null)
   t.same(admit(full, PER_MINUTE, 60_100), { used: 1, endsAt: 120_100 })
-  t.same(stateOf(full, PER_MINUTE, 60_099), { limit: PER_MINUTE, remaining: 0, resetMs: 1 })
-  t.same(stateOf(full, PER_MINUTE, 60_100), { limit: PER_MINUTE, remaining: 3, resetMs: 0 })
-  t.same(stateOf(undefined, PER_MINUTE, 0), { limit: PER_MINUTE, remaining: 3, resetMs: 0 })
+  t.same(standingOf(full, PER_MINUTE, 60_099), { limit: PER_MINUTE, remaining: 0, resetMs: 1 })
+  t.same(standingOf(full, PER_MINUTE, 60_100), { limit: PER_MINUTE, remaining: 3, resetMs: 0 })
+  t.same(standingOf(undefined, PER_MINUTE, 0), { limit: PER_MINUTE, remaining: 3, resetMs: 0 })
 })
 
 t.test('a limit that was lowered while a window is open leaves nothing, and never less', async (t) => {
   const window = { used: 3, endsAt: 100 }
   const lowered = { ...PER_MINUTE, max: 1 }
-  t.equal(stateOf(window, lowered, 0).remaining, 0)
+  t.equal(standingOf(window, lowered, 0).remaining, 0)
   t.equal(admit(window, lowered, 0), null)
 })
 

@@ -6,7 +6,7 @@ import type { RateLimit, RateLimitStore } from '../rate-limit/rate-limit.js'
 import { readCredentials } from './credentials.js'
 import { documentRoutes, type RouteDocs } from './openapi.js'
 import { applyRateLimit } from './rate-limit-headers.js'
-import { startState } from './request-state.js'
+import { signIn, startState } from './request-state.js'
 import { standardRoutes } from './routes/standard-routes.js'
 import { findSession, isSafe, type SessionSettings } from './session-rule.js'
 
@@ -22,7 +22,7 @@ export interface AccountRoutesOptions {
 export async function accountRoutes (scope: FastifyInstance, options: AccountRoutesOptions): Promise<void> {
   const { sessions, routes, mutationLimit, store, openapi } = options
 
-  // A host may guard everything with protect(): this lane has its own rule.
+  // A host may guard everything with protect(): the account routes have a rule of their own.
   scope.addHook('onRoute', (route) => { route.config = { ...route.config, apiKey: false } })
   documentRoutes(scope, openapi)
 
@@ -32,12 +32,9 @@ export async function accountRoutes (scope: FastifyInstance, options: AccountRou
     if (isPreflight(request)) return
     const session = await findSession(request, readCredentials(request.raw.rawHeaders, []), sessions)
     if (session === null) throw makeError('SESSION_REQUIRED', { details: { presented: false } })
-    const { account, credential } = session
-    const state = startState(request)
-    state.caller = { via: 'session', accountId: account.id, account }
-    state.credential = credential
+    signIn(startState(request), session)
     if (mutationLimit !== null && !isSafe(request.method)) {
-      applyRateLimit(reply, await store.consume([{ id: `account/${account.id}`, limit: mutationLimit }]))
+      applyRateLimit(reply, await store.consume([{ id: `account/${session.account.id}`, limit: mutationLimit }]))
     }
   })
 

@@ -6,7 +6,7 @@ import type { KeyVerifier } from '../keys/verify-key.js'
 import type { KeyLimiter } from '../rate-limit/key-limiter.js'
 import { readCredentials } from './credentials.js'
 import { applyRateLimit } from './rate-limit-headers.js'
-import { startState, type RequestState } from './request-state.js'
+import { signIn, startState, type RequestState } from './request-state.js'
 import type { RouteRule, RouteRules } from './route-rules.js'
 import { findSession, type SessionSettings } from './session-rule.js'
 
@@ -63,9 +63,7 @@ async function authorize (request: FastifyRequest, reply: FastifyReply, rule: Ro
   if (rule.session === true) {
     const session = await findSession(request, credentials, sessions)
     if (session !== null) {
-      const { account, credential } = session
-      state.caller = { via: 'session', accountId: account.id, account }
-      state.credential = credential
+      signIn(state, session)
       return
     }
   } else if (credentials.bearer !== null && sessions.headers.includes('authorization')) {

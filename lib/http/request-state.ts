@@ -3,6 +3,7 @@ import type { FastifyRequest } from 'fastify'
 import type { VerifiedApiKey } from '../keys/api-key.js'
 import type { Actor } from '../keys/actor.js'
 import type { Account } from '../sessions/session.js'
+import type { Session } from './session-rule.js'
 import { makeError } from '../errors.js'
 
 /** Who calls: an API key, or a signed-in session. */
@@ -28,6 +29,12 @@ export function stateOf (request: FastifyRequest): RequestState | undefined {
 
 export function startState (request: FastifyRequest): RequestState {
   return ((request as WithState)[kState] = { caller: null, credential: null, failureCode: null })
+}
+
+/** Makes the session's account the caller. */
+export function signIn (state: RequestState, { account, credential }: Session): void {
+  state.caller = { via: 'session', accountId: account.id, account }
+  state.credential = credential
 }
 
 /**

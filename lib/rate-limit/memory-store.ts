@@ -1,6 +1,6 @@
 // Counts rate limits in this process, by a clock that never steps back. Bounded.
 import type { Clock } from '../time.js'
-import { admit, stateOf, type LimitState, type RateLimitStore, type Window } from './rate-limit.js'
+import { admit, standingOf, type LimitState, type RateLimitStore, type Window } from './rate-limit.js'
 
 /** Buckets held at most. Only verified keys and signed-in accounts have one, so strangers cannot fill it. */
 const MAX_BUCKETS = 200_000
@@ -41,14 +41,14 @@ export function memoryRateLimitStore (clock: Clock, maxBuckets = MAX_BUCKETS): R
           windows.set(id, window)
         })
       }
-      const states = buckets.map(({ id, limit }) => stateOf(windows.get(id), limit, now))
+      const states = buckets.map(({ id, limit }) => standingOf(windows.get(id), limit, now))
       const refusing = states.filter((_state, place) => admitted[place] === null)
       return { allowed, states, refusedBy: last(refusing) }
     },
 
     peek (buckets) {
       const now = clock.monotonic()
-      return buckets.map(({ id, limit }) => stateOf(windows.get(id), limit, now))
+      return buckets.map(({ id, limit }) => standingOf(windows.get(id), limit, now))
     }
   }
 }

@@ -35,7 +35,7 @@ export function admit (window: Window | undefined, limit: RateLimit, now: number
 }
 
 /** Where a limit stands with this window. Pure. */
-export function stateOf (window: Window | undefined, limit: RateLimit, now: number): LimitState {
+export function standingOf (window: Window | undefined, limit: RateLimit, now: number): LimitState {
   if (window === undefined || window.endsAt <= now) return { limit, remaining: limit.max, resetMs: 0 }
   return { limit, remaining: Math.max(0, limit.max - window.used), resetMs: window.endsAt - now }
 }

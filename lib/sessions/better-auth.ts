@@ -3,12 +3,9 @@ import type { Profile } from '../register.js'
 import type { Account, SessionAsk, SessionResolver } from './session.js'
 
 /** What we use of a Better Auth instance, so that no version of it is imported. */
-export interface BetterAuthLike {
+export interface BetterAuthLike<S extends BetterAuthSession = BetterAuthSession> {
   api: {
-    getSession (input: {
-      headers: Headers
-      query: { disableCookieCache: true, disableRefresh: true }
-    }): Promise<BetterAuthSession | null>
+    getSession (input: { headers: Headers, query: { disableCookieCache: true, disableRefresh: true } }): Promise<S | null>
   }
 }
 
@@ -39,10 +36,10 @@ export interface BetterAuthSessionOptions<S extends BetterAuthSession> {
  * sessions on read, losing the renewed cookie. So it is asked with one credential header, without cache and refresh.
  */
 export function betterAuthSession<S extends BetterAuthSession> (
-  auth: { api: { getSession (input: Parameters<BetterAuthLike['api']['getSession']>[0]): Promise<S | null> } },
+  auth: BetterAuthLike<S>,
   { account = userAccount }: BetterAuthSessionOptions<S> = {}
 ): SessionResolver {
-  const ask = async (header: 'authorization' | 'cookie', value: string, ask: SessionAsk): Promise<Account | null> => {
+  const accountOf = async (header: 'authorization' | 'cookie', value: string, ask: SessionAsk): Promise<Account | null> => {
     const session = await auth.api.getSession({
       headers: new Headers({ [header]: value }),
       query: { disableCookieCache: true, disableRefresh: true }
@@ -50,8 +47,8 @@ export function betterAuthSession<S extends BetterAuthSession> (
     return session === null ? null : await account(session, ask)
   }
   return {
-    bearer: async (token, asked) => await ask('authorization', `Bearer ${token}`, asked),
-    cookie: async (asked) => await ask('cookie', asked.headers.get('cookie') ?? '', asked)
+    bearer: async (token, ask) => await accountOf('authorization', `Bearer ${token}`, ask),
+    cookie: async (ask) => await accountOf('cookie', ask.headers.get('cookie') ?? '', ask)
   }
 }
 

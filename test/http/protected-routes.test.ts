@@ -742,7 +742,7 @@ t.test('verify() refuses a requirement it does not understand, before it asks an
 
 t.test('verify() of what is no text is the answer for a key that is not valid', async (t) => {
   const { app, good } = await guarded(t, {})
-  for (const plaintext of [undefined, null, 5, {}, [good], Buffer.from(good), Symbol('s'), new String(good)]) { // eslint-disable-line no-new-wrappers
+  for (const plaintext of [undefined, null, 5, {}, [good], Buffer.from(good), Symbol('s'), new String(good)]) { // eslint-disable-line no-new-wrappers -- an object that looks like text is what it tries
     t.match(await app.selfServeKeys.verify(plaintext as string), { ok: false, code: 'INVALID_API_KEY' })
   }
   t.match(await app.selfServeKeys.verify(good), { ok: true })

@@ -206,7 +206,7 @@ t.test('a resolver may answer at once or later, and keeps its `this`', async (t)
 t.test('a resolver that fails is 503 with Retry-After: never a pass, never "nobody"', async (t) => {
   const failing: Record<string, () => unknown> = {
     throws: () => { throw new Error('the user is ada@example.com') },
-    'throws nothing': () => { throw undefined }, // eslint-disable-line no-throw-literal
+    'throws nothing': () => { throw undefined }, // eslint-disable-line no-throw-literal -- a resolver may throw anything
     rejects: async () => { throw new Error('the user is ada@example.com') },
     'answers undefined': () => undefined,
     'answers true': () => true,

@@ -9,6 +9,7 @@ import type { StandardRoute } from './standard-route.js'
 export function keyRoutes ({ keys }: SelfServeKeys): StandardRoute[] {
   return [
     {
+      part: 'keys',
       method: 'GET',
       url: '/api-keys',
       schema: {
@@ -20,6 +21,7 @@ export function keyRoutes ({ keys }: SelfServeKeys): StandardRoute[] {
       handler: async (request) => await keys.list(actorOf(request).accountId, request.query as ListOptions)
     },
     {
+      part: 'defaultKey',
       method: 'POST',
       url: '/api-keys',
       schema: {
@@ -35,6 +37,7 @@ export function keyRoutes ({ keys }: SelfServeKeys): StandardRoute[] {
       }
     },
     {
+      part: 'keys',
       method: 'GET',
       url: '/api-keys/:publicId',
       schema: {
@@ -46,6 +49,7 @@ export function keyRoutes ({ keys }: SelfServeKeys): StandardRoute[] {
       handler: async (request) => ({ apiKey: await keys.get(actorOf(request).accountId, publicIdOf(request.params)) })
     },
     {
+      part: 'keys',
       method: 'DELETE',
       url: '/api-keys/:publicId',
       schema: {

@@ -16,19 +16,16 @@ const BODY_LIMIT = 16 * 1024
  * `routes: async (scope) => { await scope.register(standardRoutes); scope.get('/plan', …) }`.
  */
 export const standardRoutes: FastifyPluginAsync<StandardRouteSwitches> = async (scope, options) => {
-  const { defaultKey = true, keys = true, usage = true } = options
   useOurCompilers(scope)
-  const routes = [
-    ...keyRoutes(scope.selfServeKeys).filter(({ method, url }) => method === 'POST' && url === '/api-keys' ? defaultKey : keys),
-    ...(usage ? usageRoutes(scope.selfServeKeys) : [])
-  ]
+  const routes = [...keyRoutes(scope.selfServeKeys), ...usageRoutes(scope.selfServeKeys)]
+    .filter(({ part }) => options[part] ?? true)
   for (const route of routes) addRoute(scope, route)
   for (const url of new Set(routes.map((route) => route.url))) {
     addOptions(scope, url, routes.filter((route) => route.url === url).map(({ method }) => String(method)))
   }
 }
 
-function addRoute (scope: FastifyInstance, { schema, ...route }: StandardRoute): void {
+function addRoute (scope: FastifyInstance, { part: _part, schema, ...route }: StandardRoute): void {
   scope.route({
     ...route,
     // Tags and the like are what OpenAPI plugins read; Fastify's own type knows nothing of them.

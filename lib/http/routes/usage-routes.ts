@@ -7,6 +7,7 @@ import type { StandardRoute } from './standard-route.js'
 
 export function usageRoutes ({ usage }: SelfServeKeys): StandardRoute[] {
   return [{
+    part: 'usage',
     method: 'GET',
     url: '/usage',
     schema: {

@@ -41,21 +41,7 @@ export async function recordUsage (db: Db, batch: UsageBatch): Promise<void> {
       request_id: event.requestId
     }))).execute()
   })
-  await inSlices(totals(events, 'minute'), async (slice) => {
-    await db.insertInto('usage_minutes').values(slice.map(({ slot, ...total }) => ({ minute: slot, ...total })))
-      .onConflict((conflict) => conflict.columns(['minute', 'account_number', 'key_number']).doUpdateSet(added('usage_minutes')))
-      .execute()
-  })
-  await inSlices(totals(events, 'hour'), async (slice) => {
-    await db.insertInto('usage_hours').values(slice.map(({ slot, ...total }) => ({ hour: slot, ...total })))
-      .onConflict((conflict) => conflict.columns(['hour', 'account_number', 'key_number']).doUpdateSet(added('usage_hours')))
-      .execute()
-  })
-  await inSlices(totals(events, 'day'), async (slice) => {
-    await db.insertInto('usage_days').values(slice.map(({ slot, ...total }) => ({ day: slot, ...total })))
-      .onConflict((conflict) => conflict.columns(['day', 'account_number', 'key_number']).doUpdateSet(added('usage_days')))
-      .execute()
-  })
+  for (const unit of ['minute', 'hour', 'day'] as const) await addTotals(db, unit, events)
   await db.deleteFrom('usage_minutes').where('minute', '<', slotNumber(batch.sealedAt - MINUTE_MEMORY, 'minute')).execute()
   await touchKeys(db, events)
 }
@@ -76,13 +62,17 @@ async function eventsOfKeptKeys (db: Db, events: readonly UsageEvent[]): Promise
   return events.filter(({ key }) => kept.has(key.key))
 }
 
-function added (table: 'usage_minutes' | 'usage_hours' | 'usage_days'): { requests: RawBuilder<number>, failures: RawBuilder<number> } {
-  const sum = (column: string): RawBuilder<number> =>
-    sql<number>`${sql.ref(`${table}.${column}`)} + ${sql.ref(`excluded.${column}`)}`
-  return { requests: sum('requests'), failures: sum('failures') }
+async function addTotals (db: Db, unit: SlotUnit, events: readonly UsageEvent[]): Promise<void> {
+  await inSlices(totals(events, unit), async (slice) => {
+    const rows = slice.map((row) => sql`(${row.slot}, ${row.account}, ${row.key}, ${row.requests}, ${row.failures})`)
+    await sql`insert into ${sql.table(`usage_${unit}s`)} as totals (${sql.ref(unit)}, account_number, key_number, requests, failures)
+      values ${sql.join(rows)}
+      on conflict (${sql.ref(unit)}, account_number, key_number)
+      do update set requests = totals.requests + excluded.requests, failures = totals.failures + excluded.failures`.execute(db)
+  })
 }
 
-interface Total { slot: number, account_number: number, key_number: number, requests: number, failures: number }
+interface Total { slot: number, account: number, key: number, requests: number, failures: number }
 
 function totals (events: readonly UsageEvent[], unit: SlotUnit): Total[] {
   const bySlotAndKey = new Map<string, Total>()
@@ -91,7 +81,7 @@ function totals (events: readonly UsageEvent[], unit: SlotUnit): Total[] {
     const id = `${slot}/${key.key}`
     let total = bySlotAndKey.get(id)
     if (total === undefined) {
-      total = { slot, account_number: key.account, key_number: key.key, requests: 0, failures: 0 }
+      total = { slot, account: key.account, key: key.key, requests: 0, failures: 0 }
       bySlotAndKey.set(id, total)
     }
     total.requests++
