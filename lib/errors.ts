@@ -13,6 +13,9 @@ const ERRORS = {
   INVALID_API_KEY: [401, 'The API key is not valid.'],
   INSUFFICIENT_SCOPE: [403, 'The API key does not have the scope this route asks for.'],
   FORBIDDEN: [403, 'The API key may not be used here.'],
+  ORIGIN_NOT_ALLOWED: [403, 'The API key may not be used from this origin.'],
+  IP_NOT_ALLOWED: [403, 'The API key may not be used from this address.'],
+  ACCOUNT_SUSPENDED: [403, 'The account is suspended.'],
   RATE_LIMITED: [429, 'Too many requests.'],
   // Account routes.
   SESSION_REQUIRED: [401, 'A signed-in session is required.'],
@@ -20,6 +23,8 @@ const ERRORS = {
   API_KEY_NOT_FOUND: [404, 'There is no such API key.'],
   API_KEY_NOT_ACTIVE: [409, 'The API key is not active.'],
   KEY_LIMIT_REACHED: [409, 'The account has as many API keys as it may have.'],
+  SITE_NOT_FOUND: [404, 'There is no such site.'],
+  SITE_LIMIT_REACHED: [409, 'The account has as many sites as it may have.'],
   // Everywhere.
   INVALID_REQUEST: [400, 'The request is not valid.'],
   STORAGE_UNAVAILABLE: [503, 'A part that this request needs is not available. Try again shortly.']
@@ -46,8 +51,9 @@ export interface ErrorDetailsByCode {
   SESSION_REQUIRED: { presented: boolean }
   API_KEY_NOT_ACTIVE: { status: string }
   KEY_LIMIT_REACHED: { maxKeys: number }
+  SITE_LIMIT_REACHED: { maxSites: number }
   /** `part`: what failed or did not answer in time. `retryAfter` in seconds. */
-  STORAGE_UNAVAILABLE: { part: 'storage' | 'session', retryAfter: number }
+  STORAGE_UNAVAILABLE: { part: 'storage' | 'session' | 'policy' | 'authorize', retryAfter: number }
 }
 /** The details of the error with this code. */
 export type ErrorDetails<C extends ErrorCode> = C extends keyof ErrorDetailsByCode ? ErrorDetailsByCode[C] : Record<string, never>

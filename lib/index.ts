@@ -7,11 +7,18 @@ export { errorTable, isSelfServeKeysError } from './errors.js'
 export { keyPattern, redactPaths } from './keys/key-format.js'
 export { memoryStorage } from './storage/memory-storage.js'
 // For whoever writes a storage: the decisions to make inside its transactions.
-export { assemblePage, decideIssue, decideRevoke, firstState, hasEnded } from './storage/decide.js'
+export { foldCase } from './audit/audit-entry.js'
+export { hasEnded } from './keys/api-key.js'
+export { firstState, keyIntentions } from './keys/key-lifecycle.js'
+export { decideAddSite, siteEntry } from './sites/site-changes.js'
+export { assemblePage } from './storage/key-page.js'
 export { BATCH_MEMORY } from './storage/storage.js'
 
 export type { Metadata, Profile, Register, Scope } from './register.js'
-export type { KeyOptions, RateLimitOption, SelfServeKeysOptions, StandardRouteSwitches, UsageOptions } from './options/options.js'
+export type { KeyOptions, SelfServeKeysOptions, StandardRouteSwitches, UsageOptions } from './options/options.js'
+export type {
+  AccountAction, AccountPolicy, AuditOptions, Authorize, PolicyOptions, RateLimitOption
+} from './options/policy-options.js'
 export type { Account, SessionAsk, SessionResolver } from './sessions/session.js'
 export type { Caller } from './http/request-state.js'
 export type { ListedRoute, RouteRule, RouteRuleConfig } from './http/route-rules.js'
@@ -19,16 +26,27 @@ export type { SelfServeKeys, VerifyResult } from './http/self-serve-keys.js'
 export type { Access, ApiKey, Environment, KeyRef, KeyStatus, NewKey, RateLimitState, StoredKey, VerifiedApiKey } from './keys/api-key.js'
 export type { Peppers } from './keys/key-hash.js'
 export type { Actor } from './keys/actor.js'
-export type { ApiKeyList, Issued, KeyOperations, ListOptions } from './keys/key-operations.js'
-export type { KeyRequirement } from './keys/verify-key.js'
+export type {
+  ApiKeyList, HostInput, ImportInput, Issued, IssueInput, KeyOperations, ListOptions, UpdateInput
+} from './keys/key-operations.js'
+export type { KeyRequirement, RequestSource } from './keys/judge-key.js'
+export type { AccountEvent } from './audit/account-event.js'
+export type { AuditBy, AuditNote, Audited, Change, NewAuditEntry, StoredAuditEntry, Wording } from './audit/audit-entry.js'
+export type { AuditEntry, AuditLog, AuditOptions as AuditListOptions, AuditPage, HostEntry } from './audit/audit-log.js'
+export type { Site, SiteOperations } from './sites/site-operations.js'
 export type { UsagePerKey, UsageRequest, UsageSnapshot, UsageTimelineSlot } from './usage/snapshot.js'
 export type { UsageWindow } from './usage/windows.js'
 export type { ErrorCode, ErrorDetails, SelfServeKeysError } from './errors.js'
 export type { Clock, Duration } from './time.js'
 export type {
-  IssueKeyInput, IssueKeyResult, KeyPage, ListKeysQuery, ListStart, RecordedEvent, RehashMove, RevokeKeyInput, RevokeKeyResult,
-  Storage, StorageContext, UsageBatch, UsageCount, UsageEvent, UsageQuery, UsageRows
+  AuditQuery, KeyOutcome, KeyPage, ListKeysQuery, ListStart, RecordedEvent, RehashMove, SiteOutcome, Storage, StorageContext,
+  UsageBatch, UsageCount, UsageEvent, UsageQuery, UsageRows
 } from './storage/storage.js'
-export type { IssueDecision } from './storage/decide.js'
+export type { ActingKey } from './keys/acting-key.js'
+export type {
+  ChangeContext, ImportKeyInput, IssueKeyInput, KeyDecision, KeyIntention, KeyRefusal, KeyRows, KeyUpdate, NewSecret,
+  RenewKeyInput, RevokeKeyInput, RevokeKeysInput, RotateKeyInput, UpdateKeyInput, WantedRows
+} from './keys/key-changes.js'
+export type { AddSiteInput, RemoveSiteInput, StoredSite } from './sites/site-changes.js'
 export type { KeyDigest } from './keys/key-hash.js'
 export type { SlotUnit } from './storage/slots.js'

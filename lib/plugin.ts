@@ -2,27 +2,25 @@
 import fp from 'fastify-plugin'
 import { errorCodes, type FastifyInstance, type FastifyPluginAsync } from 'fastify'
 import { accountRoutes } from './http/account-routes.js'
+import { authorizeBy, authorizer } from './http/authorizer.js'
 import { setErrorHeaders } from './http/error-headers.js'
+import type { KeyCredentialParts } from './http/key-credential.js'
 import { checkSessionScheme } from './http/openapi.js'
 import { protectedRoutes } from './http/protected-routes.js'
 import { stateOf, type Caller } from './http/request-state.js'
 import { governBy, routeRules, type RouteRule, type RouteRuleConfig, type RouteRules } from './http/route-rules.js'
 import type { SelfServeKeys } from './http/self-serve-keys.js'
+import type { SessionSettings } from './http/session-rule.js'
 import { failureCodeOf, usageHook } from './http/usage-hook.js'
 import { toVerifiedApiKey, type VerifiedApiKey } from './keys/api-key.js'
-import { keyHasher } from './keys/key-hash.js'
-import { keyOperations } from './keys/key-operations.js'
-import { rehashQueue } from './keys/rehash-queue.js'
-import { keyVerifier } from './keys/verify-key.js'
+import { cutScopes } from './keys/scopes.js'
+import { unknownKey } from './keys/verify-key.js'
 import { completeOptions } from './options/complete.js'
 import type { SelfServeKeysOptions } from './options/options.js'
-import { keyLimiter } from './rate-limit/key-limiter.js'
-import { memoryRateLimitStore } from './rate-limit/memory-store.js'
+import { servicesOf } from './services.js'
 import { guardedStorage } from './storage/guarded-storage.js'
 import type { Storage } from './storage/storage.js'
 import { upkeep } from './upkeep.js'
-import { usageRecorder } from './usage/recorder.js'
-import { usageSnapshot } from './usage/snapshot.js'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -50,35 +48,17 @@ const plugin: FastifyPluginAsync<SelfServeKeysOptions> = async (app, options) =>
   const complete = app.printRoutes().trim() === '(empty tree)'
 
   const storage = guardedStorage(settings.storage ?? await defaultStorage(app), timeout)
-  const limitStore = memoryRateLimitStore(clock)
-  const limiter = keyLimiter(limitStore, settings.rateLimits)
-  const hasher = keyHasher(settings.keys.peppers)
-  const rehashes = rehashQueue(storage)
-  const verifier = keyVerifier({
-    storage,
-    hasher,
-    clock,
-    onOldHash: (key, plaintext) => { rehashes.add({ publicId: key.publicId, fromHash: key.hash, ...hasher.current(plaintext) }) }
-  })
-  const { usage } = settings
-  const recorder = usage === null ? null : usageRecorder({ storage, clock, maxBuffered: usage.maxBuffered, log: app.log })
+  const { verifier, limiter, limitStore, recorder, rehashes, operations } = servicesOf(settings, storage, app.log)
   const rules = routeRules(settings.scopes)
-
   const work = upkeep({ storage, recorder, rehashes, settings, log: app.log })
   const selfServeKeys: SelfServeKeys = {
-    keys: keyOperations({ storage, hasher, limiter, clock, prefix: settings.keys.prefix, defaultKey: settings.keys.defaultKey }),
-    usage: {
-      async snapshot (accountId, { window = '24h' } = {}) {
-        await recorder?.flush()
-        return await usageSnapshot({ storage, limiter, clock }, accountId, window)
-      }
-    },
+    ...operations,
     async verify (plaintext, requirement = {}) {
       rules.checkRequirement(requirement)
-      const { key, refusal } = await verifier.verify(plaintext, requirement)
-      return refusal === null
-        ? { ok: true, apiKey: toVerifiedApiKey(key) }
-        : { ok: false, code: refusal.code, message: refusal.message }
+      const key = await verifier.find(plaintext)
+      const judged = key === null ? { refusal: unknownKey() } : await verifier.judge(key, plaintext, requirement, requirement)
+      if (judged.refusal !== null) return { ok: false, code: judged.refusal.code, message: judged.refusal.message }
+      return { ok: true, apiKey: toVerifiedApiKey(judged.key, cutScopes(judged.key.scopes, judged.policy.grantable)) }
     },
     routes: () => ({ complete, routes: rules.list() }),
     flush: work.flush,
@@ -106,23 +86,33 @@ const plugin: FastifyPluginAsync<SelfServeKeysOptions> = async (app, options) =>
     if (state !== undefined) state.failureCode = failureCodeOf(error)
     setErrorHeaders(reply, error, settings.realm)
   })
-  protectedRoutes(app, {
-    rules,
+  const sessions: SessionSettings = {
+    session: settings.session,
+    headers: settings.headers,
+    isKeyShaped: settings.keys.isKeyShaped,
+    cookieMutationOrigins: settings.cookieMutationOrigins,
+    timeout
+  }
+  const keys: KeyCredentialParts = {
     verifier,
     limiter,
-    sessions: settings,
+    clock,
+    headers: settings.headers,
     logBindings: settings.logBindings,
     onIdentified: recorder === null ? () => {} : usageHook(recorder.record, clock)
-  })
+  }
+  protectedRoutes(app, { rules, keys, sessions })
+  authorizeBy(app, authorizer(settings.authorize, timeout))
 
   checkSessionScheme(app, settings.openapi.sessionScheme)
   const { routes } = settings
   if (routes !== false) {
     await app.register(accountRoutes, {
       prefix: settings.routePrefix,
-      sessions: settings,
+      sessions,
+      keys,
       routes: typeof routes === 'function' ? routes : { ...routes, usage: routes.usage && recorder !== null },
-      mutationLimit: settings.mutationLimit,
+      settings: settings.accountRoutes,
       store: limitStore,
       openapi: settings.openapi
     })

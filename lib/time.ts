@@ -49,6 +49,19 @@ export function parseDuration (value: unknown): number | null {
   return ms > 0 ? ms : null
 }
 
+const RFC_3339 = /^(\d{4}-\d{2}-\d{2})[Tt](\d{2}):(\d{2}):(\d{2})(\.\d{1,9})?([Zz]|[+-]\d{2}:\d{2})$/
+
+/** ms since the epoch of an RFC 3339 time, whatever its offset; null for what is none, a 30th of February included. */
+export function parseTime (value: unknown): number | null {
+  const match = typeof value === 'string' ? RFC_3339.exec(value) : null
+  if (match === null) return null
+  const ms = Date.parse(match[0].toUpperCase())
+  const day = Date.parse(`${match[1]!}T00:00:00Z`)
+  if (Number.isNaN(ms) || Number.isNaN(day) || toIso(day).slice(0, 10) !== match[1] || match[2] === '24') return null
+  // An offset may lead out of the years that have four digits, which is all that RFC 3339 can write.
+  return /^\d{4}-/.test(toIso(ms)) ? ms : null
+}
+
 export function toIso (ms: number): string {
   return new Date(ms).toISOString()
 }

@@ -28,12 +28,12 @@ export interface UpkeepParts {
   /** null: no usage is recorded. */
   readonly recorder: UsageRecorder | null
   readonly rehashes: RehashQueue
-  readonly settings: Pick<CompleteOptions, 'clock' | 'keys' | 'usage'>
+  readonly settings: Pick<CompleteOptions, 'clock' | 'keys' | 'usage' | 'audit'>
   readonly log: Record<'debug' | 'warn' | 'error', (details: object, message: string) => void>
 }
 
 export function upkeep ({ storage, recorder, rehashes, settings, log }: UpkeepParts): Upkeep {
-  const { clock, keys, usage } = settings
+  const { clock, keys, usage, audit } = settings
   const repeated: Repeated[] = []
   const stopping = new AbortController()
 
@@ -46,7 +46,8 @@ export function upkeep ({ storage, recorder, rehashes, settings, log }: UpkeepPa
     const now = clock.now()
     const steps = [
       ...(usage === null ? [] : [async () => await storage.pruneUsage(slotStart(now - usage.retention, 'hour'), PRUNE_STEP)]),
-      async () => await storage.pruneKeys(now - keys.retention, PRUNE_STEP)
+      async () => await storage.pruneKeys(now - keys.retention, PRUNE_STEP),
+      async () => await storage.pruneAudit(now - audit.retention, PRUNE_STEP)
     ]
     for (const step of steps) {
       while (!stopping.signal.aborted && await step() > 0) await nextTurn()

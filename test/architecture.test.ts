@@ -19,14 +19,28 @@ const files = new Map(readdirSync(lib, { recursive: true }).map(String).filter((
 
 /** Layers from the top: a file may import what stands further down, or what stands beside it in its own folder. */
 const LAYERS: ReadonlyArray<readonly string[]> = [
-  ['index.ts', 'testing.ts'], ['plugin.ts'], ['upkeep.ts'], ['http/'], ['options/'], ['sessions/'], ['usage/recorder.ts', 'usage/snapshot.ts'],
-  ['keys/key-operations.ts', 'keys/rehash-queue.ts', 'keys/verify-key.ts'], ['rate-limit/', 'usage/windows.ts'], ['storage/'],
-  ['keys/actor.ts', 'keys/key-format.ts', 'keys/key-hash.ts', 'keys/scopes.ts'], ['keys/api-key.ts'], ['errors.ts', 'crypto.ts', 'time.ts', 'background.ts', 'plain-object.ts', 'register.ts']
+  ['index.ts', 'testing.ts'], ['plugin.ts'], ['services.ts', 'upkeep.ts'], ['http/'], ['options/'], ['sessions/'],
+  ['usage/recorder.ts', 'usage/snapshot.ts', 'sites/site-operations.ts', 'audit/account-event.ts', 'audit/audit-log.ts', 'keys/all-key-operations.ts'],
+  [
+    'keys/key-issuing.ts', 'keys/key-management.ts', 'keys/key-import.ts', 'keys/key-reads.ts', 'keys/operation-context.ts', 'keys/key-view.ts',
+    'keys/verify-key.ts', 'keys/rehash-queue.ts'
+  ],
+  ['keys/key-operations.ts', 'keys/judge-key.ts', 'keys/key-refusals.ts', 'keys/key-settings.ts', 'keys/new-key.ts'],
+  ['policy/'], ['rate-limit/', 'usage/windows.ts'], ['storage/'],
+  ['keys/key-lifecycle.ts', 'keys/key-rotation.ts', 'keys/key-changes.ts', 'keys/acting-key.ts', 'sites/site-changes.ts'],
+  ['keys/key-input.ts', 'keys/actor.ts', 'keys/key-format.ts', 'keys/key-hash.ts'],
+  ['keys/api-key.ts', 'keys/scopes.ts', 'keys/origins.ts', 'keys/ip-ranges.ts', 'audit/audit-entry.ts'],
+  ['fields.ts'], ['errors.ts', 'crypto.ts', 'time.ts', 'background.ts', 'plain-object.ts', 'register.ts']
 ]
 const layerOf = (file: string): number => LAYERS.findIndex((places) => places.some((place) => file === place || (place.endsWith('/') && file.startsWith(place))))
 const folderOf = (file: string): string => dirname(file).split('/')[0]!
 /** What of storage/ the layers above it may know: the port and its slots; at the top the storages themselves. */
 const STORAGE_PORT = ['storage/storage.ts', 'storage/slots.ts']
+/** What of the layers below a storage may know: records, and the decisions that it makes in its transactions. */
+const DECISIONS = [
+  'keys/api-key.ts', 'keys/key-changes.ts', 'keys/key-lifecycle.ts', 'sites/site-changes.ts', 'audit/audit-entry.ts', 'errors.ts', 'crypto.ts', 'time.ts',
+  'register.ts'
+]
 
 const FENCES: Record<string, (file: string, kind: Import['kind']) => boolean> = {
   fastify: (file, kind) => file === 'plugin.ts' || /^http\//.test(file) || (kind === 'type' && /^(options|sessions)\//.test(file)),
@@ -41,6 +55,7 @@ const FENCES: Record<string, (file: string, kind: Import['kind']) => boolean> = 
   'node:assert': (file) => file.startsWith('storage/contract/'),
   'node:fs': (file) => file.startsWith('storage/kysely/'),
   'node:path': (file) => file.startsWith('storage/kysely/'),
+  'node:net': (file) => file === 'keys/ip-ranges.ts',
   'node:zlib': (file) => file === 'keys/key-format.ts',
   'node:http2': (file, kind) => file.startsWith('http/') && kind === 'type',
   'node:timers': () => true
@@ -54,6 +69,7 @@ t.test('imports run one way, from index to the leaves', async (t) => {
       const beside = layerOf(to) === layerOf(file) && folderOf(to) === folderOf(file) && folderOf(file) !== '.'
       t.ok(layerOf(to) > layerOf(file) || beside, `${file} imports ${to}`)
       const inside = /^(storage\/|index\.ts|testing\.ts|plugin\.ts)/.test(file)
+      if (file.startsWith('storage/') && !to.startsWith('storage/')) t.ok(DECISIONS.includes(to), `${file} knows ${to}`)
       if (to.startsWith('storage/') && !inside) t.ok(STORAGE_PORT.includes(to), `${file} knows ${to} of the storage`)
     }
   }

@@ -1,8 +1,10 @@
-// README and docs say what is so: their code compiles, their JSON parses, their links lead somewhere, no option is left out.
+// README and docs say what is so: their code compiles, their JSON parses, their links lead somewhere, no option or route is left out.
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join, relative, resolve } from 'node:path'
 import ts from 'typescript'
 import t from 'tap'
+import { CHANGES } from '../lib/audit/audit-entry.js'
+import { hostOf } from './helpers/app.js'
 
 const ROOT = join(import.meta.dirname, '..')
 /** Inside the repository, so that its packages are found; git ignores it. */
@@ -17,6 +19,7 @@ declare const dialect: import('kysely').Dialect
 declare const pool: { query<Row> (sql: string, values: unknown[]): Promise<{ rows: Row[] }> }
 declare function sha256 (text: string): string
 declare function myStorage (): import('fastify-self-serve-keys').Storage
+declare function importKeys (file: string, keys: import('fastify-self-serve-keys').KeyOperations): Promise<object>
 `
 
 interface Block { readonly file: string, readonly line: number, readonly info: string, readonly heading: string, readonly text: string }
@@ -73,7 +76,9 @@ t.test('a host in the README has at most 20 lines', async (t) => {
 
 t.test('every option has its heading or table row in docs/options.md', async (t) => {
   const names = optionNames()
-  t.ok(names.includes('session') && names.includes('keys.defaultKey.lifetime') && names.includes('openapi.hide'), 'the reader finds options')
+  for (const name of ['session', 'keys.defaultKey.lifetime', 'keys.accept.pattern', 'policy.cacheFor', 'accountRoutes.apiKeys.read', 'routes.profile']) {
+    t.ok(names.includes(name), `the reader finds ${name}`)
+  }
   const headings: string[] = []
   const rows: string[] = []
   let heading = ''
@@ -83,11 +88,35 @@ t.test('every option has its heading or table row in docs/options.md', async (t)
     const row = /^\| `(\w+)` \|/.exec(line)?.[1]
     if (row !== undefined) rows.push(`${heading}.${row}`)
   }
-  const switches = ['routes.defaultKey', 'routes.keys', 'routes.usage']
-  t.same(names.filter((name) => ![...headings, ...rows, ...switches].includes(name)), [])
+  t.same(names.filter((name) => ![...headings, ...rows].includes(name)), [])
   // And nothing there that is no option.
   t.same(headings.filter((name) => !names.includes(name)), [])
-  for (const name of switches) t.match(read('docs/options.md'), `\`${name.slice(7)}\`: \``)
+})
+
+t.test('every member of a policy has its row in docs/policy.md, and there is no other', async (t) => {
+  const members = declarations().get('AccountPolicy')!.map((member) => member.name!.getText())
+  t.ok(members.includes('suspended'), 'the reader finds them')
+  const rows = [...sectionOf('docs/policy.md', 'What a policy says').matchAll(/^\| `(\w+)` \|/gm)].map(([, name]) => name)
+  t.same(rows.toSorted(), members.toSorted())
+})
+
+t.test('every audited change is in docs/options.md with its sentence, and every action that authorize is asked about', async (t) => {
+  const rows = [...sectionOf('docs/options.md', 'audit.names').matchAll(/^\| `([a-z_.]+)` \| `(.+)` \|$/gm)].map(([, change, sentence]) => [change, sentence])
+  t.same(Object.fromEntries(rows), CHANGES)
+  const actions = [...read('lib/options/policy-options.ts').matchAll(/'([a-z]+:[a-z]+)'/g)].map(([, action]) => action)
+  t.equal(actions.length, 12, 'the reader finds them')
+  t.same(/Actions: (.+)\./.exec(sectionOf('docs/options.md', 'authorize'))![1]!.split(', '), actions.map((action) => `\`${action}\``))
+})
+
+t.test('every account route is in the table of docs/routes.md and has its heading, and there is no other', async (t) => {
+  const { app } = await hostOf(t, { routes: { profile: true } })
+  const routes = app.selfServeKeys.routes().routes.map(({ method, url }) => `${String(method)} ${url}`)
+    .filter((route) => / \/v1\/me(\/|$)/.test(route) && !/^(HEAD|OPTIONS) /.test(route))
+  t.ok(routes.length >= 13)
+  const section = read('docs/routes.md').split('\n## ').find((part) => part.startsWith('Account routes\n'))!
+  const rows = [...section.matchAll(/^\| `([A-Z]+ \/[^`]+)` \|/gm)].map(([, route]) => route!)
+  const headings = [...section.matchAll(/^### `([A-Z]+ \/[^`]+)`/gm)].map(([, route]) => route!)
+  for (const named of [rows, headings]) t.same([...new Set(named)].toSorted(), routes.toSorted())
 })
 
 t.test('every link leads to a file or heading that is there', async (t) => {
@@ -166,17 +195,32 @@ function compile (code: readonly Block[]): string[] {
   })
 }
 
-/** Every option that lib/options/options.ts declares, as a path from the top. */
-function optionNames (): string[] {
-  const source = ts.createSourceFile('options.ts', read('lib/options/options.ts'), ts.ScriptTarget.Latest, true)
+/** The interfaces that the files of the host's options declare, by name. */
+function declarations (): Map<string, ts.NodeArray<ts.TypeElement>> {
   const interfaces = new Map<string, ts.NodeArray<ts.TypeElement>>()
-  source.forEachChild((node) => { if (ts.isInterfaceDeclaration(node)) interfaces.set(node.name.text, node.members) })
+  for (const file of ['lib/options/options.ts', 'lib/options/policy-options.ts']) {
+    ts.createSourceFile(file, read(file), ts.ScriptTarget.Latest, true)
+      .forEachChild((node) => { if (ts.isInterfaceDeclaration(node)) interfaces.set(node.name.text, node.members) })
+  }
+  return interfaces
+}
+
+/** What a page says under this heading, up to the next. */
+function sectionOf (file: string, heading: string): string {
+  return read(file).split(/^#+ /m).find((part) => part.startsWith(`${heading}\n`))!
+}
+
+/** Every option there is, as a path from the top. */
+function optionNames (): string[] {
+  const interfaces = declarations()
   const membersOf = (type: ts.TypeNode | undefined): readonly ts.TypeElement[] => {
     if (type === undefined) return []
     if (ts.isTypeLiteralNode(type)) return type.members
     if (ts.isUnionTypeNode(type)) return type.types.flatMap((one) => membersOf(one))
     if (ts.isArrayTypeNode(type)) return membersOf(type.elementType)
-    return ts.isTypeReferenceNode(type) ? interfaces.get(type.typeName.getText()) ?? [] : []
+    if (!ts.isTypeReferenceNode(type)) return []
+    const name = type.typeName.getText()
+    return name === 'Array' ? membersOf(type.typeArguments![0]) : interfaces.get(name) ?? []
   }
   const walk = (members: readonly ts.TypeElement[], path: string): string[] => [...new Set(members.flatMap((member) => {
     if (!ts.isPropertySignature(member)) return []

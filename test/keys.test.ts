@@ -2,20 +2,23 @@
 import t, { type Test } from 'tap'
 import { crc32 } from 'node:zlib'
 import { BASE62, hmacSha256, randomBase62, sha256 } from '../lib/crypto.js'
-import { isSelfServeKeysError, keyPattern, memoryStorage, redactPaths, type Actor, type KeyRequirement, type Storage } from '../lib/index.js'
+import { isSelfServeKeysError, keyPattern, memoryStorage, redactPaths, type Actor, type KeyRequirement, type RequestSource, type Storage } from '../lib/index.js'
 import { endOf, statusOf, STATUSES, toApiKey, toVerifiedApiKey, type StoredKey } from '../lib/keys/api-key.js'
-import { displayParts, generateKey, hasKeyShape, standardPrefix } from '../lib/keys/key-format.js'
+import { displayParts, generateKey, hasKeyShape, keyShape, standardPrefix } from '../lib/keys/key-format.js'
 import { keyHasher } from '../lib/keys/key-hash.js'
-import { keyOperations } from '../lib/keys/key-operations.js'
+import { keyOperations } from '../lib/keys/all-key-operations.js'
+import { judgeStatus, judgeUse, type Judgement } from '../lib/keys/judge-key.js'
 import { rehashQueue } from '../lib/keys/rehash-queue.js'
-import { isScope, missingScopes, readScopes } from '../lib/keys/scopes.js'
-import { judgeKey, keyVerifier } from '../lib/keys/verify-key.js'
+import { cutScopes, isScope, missingScopes, readScopes } from '../lib/keys/scopes.js'
+import { keyVerifier, unknownKey, type KeyVerifierParts, type Verification } from '../lib/keys/verify-key.js'
+import { NO_POLICY } from '../lib/policy/account-policy.js'
+import { noPolicies } from '../lib/policy/policies.js'
 import { keyLimiter } from '../lib/rate-limit/key-limiter.js'
 import { memoryRateLimitStore } from '../lib/rate-limit/memory-store.js'
 import type { RehashMove } from '../lib/storage/storage.js'
 import { DAY } from '../lib/time.js'
 import { hostOf, testClock, watched } from './helpers/app.js'
-import { ACCOUNT, IN_STATUS, keysOf, newKey, NOW, OTHER_ACCOUNT, storedKey } from './helpers/keys.js'
+import { ACCOUNT, IN_STATUS, issuing, keysOf, newKey, NOW, OTHER_ACCOUNT, revoking, storedKey, WORDING } from './helpers/keys.js'
 
 const P1 = 'a secret of the first pepper, long'
 const P2 = 'a secret of the second pepper, long'
@@ -89,6 +92,13 @@ t.test('the text of a key', async (t) => {
     const start = performance.now()
     for (let i = 0; i < 10_000; i++) if (hasKeyShape(value)) t.fail('it was taken for a key')
     t.ok(performance.now() - start < 1000)
+  })
+
+  t.test('may have one of the shapes a host accepts, each up to its length', async (t) => {
+    t.equal(keyShape([]), hasKeyShape)
+    const shape = keyShape([{ pattern: /^rst_[a-z0-9]+$/, maxLength: 12 }, { pattern: /^[A-Za-z]{64}$/, maxLength: 64 }])
+    for (const good of ['rst_abc', 'rst_12345678', 'k'.repeat(64), generateKey('sk_live_')]) t.equal(shape(good), true, good)
+    for (const bad of ['', 'rst_', 'rst_123456789', 'k'.repeat(63), 'k'.repeat(65), `${'k'.repeat(63)}1`, ` ${'k'.repeat(64)}`]) t.equal(shape(bad), false, bad)
   })
 
   t.test('keeps its shape under any brand and any prefix function, and nothing is split on _', async (t) => {
@@ -198,6 +208,15 @@ t.test('scopes', async (t) => {
     ]
     for (const [granted, required, missing] of table) t.same(missingScopes(granted, required), missing)
   })
+
+  t.test('of a key are cut to what its account may grant; null is everything', async (t) => {
+    t.equal(cutScopes(null, null), null)
+    t.same(cutScopes(null, ['a:b']), ['a:b'])
+    t.same(cutScopes(['a:b', 'c:d'], null), ['a:b', 'c:d'])
+    t.same(cutScopes(['a:b', 'c:d'], ['c:d', 'e:f']), ['c:d'])
+    t.same(cutScopes(['a:b'], []), [])
+    t.same(cutScopes(null, []), [])
+  })
 })
 
 t.test('what a key is', async (t) => {
@@ -249,7 +268,7 @@ t.test('what a key is', async (t) => {
     t.notMatch(JSON.stringify(shown), /hidden|f00d/)
     t.equal(shown.maskedKey, 'sk_live_…9z8a')
     t.equal(shown.createdAt, '2026-01-15T12:34:56.789Z')
-    t.same(Object.keys(toVerifiedApiKey(key)), ['publicId', 'accountId', 'label', 'environment', 'access', 'scopes', 'metadata'])
+    t.same(Object.keys(toVerifiedApiKey(key, null)), ['publicId', 'accountId', 'label', 'environment', 'access', 'scopes', 'metadata'])
   })
 
   t.test('shows a retired key as revoked by rotation at the time it retired, and keeps an earlier revocation', async (t) => {
@@ -298,24 +317,42 @@ t.test('digests', async (t) => {
   })
 })
 
+/** A verifier that looks up and judges in one step, as the routes do. */
+function verifierOn (storage: Partial<Pick<Storage, 'findKeyByHash' | 'listSites'>>, parts: Partial<KeyVerifierParts> = {}) {
+  const verifier = keyVerifier({
+    storage: { findKeyByHash: () => null, listSites: async () => { throw new Error('sites were asked for') }, ...storage },
+    hasher: keyHasher(null),
+    policies: noPolicies,
+    isKeyShaped: hasKeyShape,
+    originsRequired: true,
+    clock: testClock(),
+    onOldHash: () => {},
+    ...parts
+  })
+  return {
+    async verify (plaintext: string, requirement: KeyRequirement = {}, source: RequestSource = {}): Promise<Verification> {
+      const key = await verifier.find(plaintext)
+      return key === null ? { refusal: unknownKey(), key } : await verifier.judge(key, plaintext, requirement, source)
+    }
+  }
+}
+
 /** What each generation of a host's configuration makes of one storage. */
 function generation (storage: Storage, peppers: Parameters<typeof keyHasher>[0]) {
   const hasher = keyHasher(peppers)
   const queue = rehashQueue(storage)
-  const verifier = keyVerifier({
-    storage,
+  const verifier = verifierOn(storage, {
     hasher,
-    clock: testClock(),
     onOldHash: (key, plaintext) => { queue.add({ publicId: key.publicId, fromHash: key.hash, ...hasher.current(plaintext) }) }
   })
   return {
     async issue () {
       const plaintext = generateKey('sk_live_')
       const key = newKey({ ...displayParts(plaintext), ...hasher.current(plaintext) })
-      await storage.issueKey({ key, maxKeys: 100, now: NOW })
+      await storage.issueKey(issuing(key))
       return { plaintext, publicId: key.publicId }
     },
-    works: async (plaintext: string) => (await verifier.verify(plaintext, {})).refusal === null,
+    works: async (plaintext: string) => (await verifier.verify(plaintext)).refusal === null,
     flush: async () => { await queue.flush() }
   }
 }
@@ -396,7 +433,7 @@ t.test('peppers', async (t) => {
     const { storage, calls } = watched(memoryStorage())
     const old = await generation(storage, FIRST).issue()
     const current = await generation(storage, PROMOTED).issue()
-    await storage.revokeKey({ accountId: ACCOUNT, publicId: old.publicId, reason: 'revoked', now: NOW })
+    await storage.revokeKey(revoking({ accountId: ACCOUNT, publicId: old.publicId }))
     const promoted = generation(storage, PROMOTED)
     t.equal(await promoted.works(current.plaintext), true)
     t.equal(await promoted.works(old.plaintext), false)
@@ -449,16 +486,14 @@ t.test('the queue of moves', async (t) => {
 })
 
 t.test('verification', async (t) => {
-  const verifierOf = (storage: Pick<Storage, 'findKeyByHash'>, peppers: Parameters<typeof keyHasher>[0] = null) => keyVerifier({
-    storage, hasher: keyHasher(peppers), clock: testClock(), onOldHash: () => {}
-  })
+  const verifierOf = (storage: Pick<Storage, 'findKeyByHash'>, peppers: Parameters<typeof keyHasher>[0] = null) => verifierOn(storage, { hasher: keyHasher(peppers) })
 
   t.test('makes no storage call for what has not the shape of a key', async (t) => {
     let calls = 0
     const verifier = verifierOf({ findKeyByHash: () => { calls++; return null } })
     const key = generateKey('sk_live_')
     for (const text of ['', 'x', key.slice(1), key.slice(0, -1), `${key}x`, `${key} `, key.toUpperCase(), 'é'.repeat(60), 'a'.repeat(16 * 1024)]) {
-      const { refusal, key: found } = await verifier.verify(text, {})
+      const { refusal, key: found } = await verifier.verify(text)
       t.match(refusal, { code: 'INVALID_API_KEY', message: 'The API key is not valid.' })
       t.equal(found, null)
     }
@@ -469,7 +504,7 @@ t.test('verification', async (t) => {
     const asked: unknown[] = []
     const plaintext = generateKey('sk_live_')
     const peppers = { current: 'p2', keys: { p1: P1, p2: P2 } }
-    await verifierOf({ findKeyByHash: async (digests) => { asked.push(digests); return null } }, peppers).verify(plaintext, {})
+    await verifierOf({ findKeyByHash: async (digests) => { asked.push(digests); return null } }, peppers).verify(plaintext)
     t.same(asked, [keyHasher(peppers).candidates(plaintext)])
   })
 
@@ -486,50 +521,121 @@ t.test('verification', async (t) => {
       'no hash': { ...good, hash: '' }
     }
     for (const [name, row] of Object.entries(rows)) {
-      const { refusal, key } = await verifierOf({ findKeyByHash: () => storedKey(row) }, peppers).verify(plaintext, {})
+      const { refusal, key } = await verifierOf({ findKeyByHash: () => storedKey(row) }, peppers).verify(plaintext)
       t.match(refusal, { code: 'INVALID_API_KEY', details: { reason: undefined } }, name)
       t.equal(key, null, name)
     }
-    t.match(await verifierOf({ findKeyByHash: () => storedKey(good) }, peppers).verify(plaintext, {}), { refusal: null, key: good })
+    t.match(await verifierOf({ findKeyByHash: () => storedKey(good) }, peppers).verify(plaintext), { refusal: null, key: good })
   })
 
   t.test('rejects when the storage does: a failure is no answer', async (t) => {
     const plaintext = generateKey('sk_live_')
-    await t.rejects(verifierOf({ findKeyByHash: async () => { throw new Error('down') } }).verify(plaintext, {}), { message: 'down' })
-    await t.rejects(verifierOf({ findKeyByHash: () => { throw new Error('down') } }).verify(plaintext, {}), { message: 'down' })
+    await t.rejects(verifierOf({ findKeyByHash: async () => { throw new Error('down') } }).verify(plaintext), { message: 'down' })
+    await t.rejects(verifierOf({ findKeyByHash: () => { throw new Error('down') } }).verify(plaintext), { message: 'down' })
   })
 
   t.test('names the stored key with every refusal after the secret matched', async (t) => {
     const plaintext = generateKey('sk_live_')
     const row = storedKey({ ...keyHasher(null).current(plaintext), ...IN_STATUS.revoked })
-    const { refusal, key } = await verifierOf({ findKeyByHash: () => row }).verify(plaintext, {})
+    const { refusal, key } = await verifierOf({ findKeyByHash: () => row }).verify(plaintext)
     t.match(refusal, { code: 'INVALID_API_KEY', details: { reason: 'revoked' } })
     t.equal(key, row)
   })
 
-  t.test('judges status, then access, then environment, then scopes', async (t) => {
+  t.test('judges status, plan, access, environment, origin, address and scopes in this order', async (t) => {
+    const judged = (key: StoredKey, requirement: KeyRequirement, more: Partial<Judgement> = {}) =>
+      judgeStatus(key, NOW) ?? judgeUse({ key, policy: NO_POLICY, requirement, source: {}, origins: key.allowedOrigins, originsRequired: true, ...more })
     const all: KeyRequirement = { scopes: ['a:b'], environments: ['test'] }
-    const table: Array<[Partial<StoredKey>, KeyRequirement, { code: string, message?: string, details?: object } | null]> = [
+    const suspended = { policy: { ...NO_POLICY, suspended: true } }
+    const page = { allowedOrigins: ['https://a.example'] }
+    const office = { allowedIps: ['203.0.113.0/24'] }
+    const publishable = { access: 'publishable', scopes: [] } as const
+    const table: Array<[Partial<StoredKey>, KeyRequirement, { code: string, message?: string, details?: object } | null, Partial<Judgement>?]> = [
       [{}, {}, null],
       [IN_STATUS.retiring, {}, null],
-      [IN_STATUS.revoked, all, { code: 'INVALID_API_KEY', message: 'The API key was revoked.', details: { reason: 'revoked' } }],
+      [IN_STATUS.revoked, all, { code: 'INVALID_API_KEY', message: 'The API key was revoked.', details: { reason: 'revoked' } }, suspended],
       [IN_STATUS.expired, all, { code: 'INVALID_API_KEY', message: 'The API key has expired.', details: { reason: 'expired' } }],
       [IN_STATUS.disabled, all, { code: 'INVALID_API_KEY', message: 'The API key is disabled.', details: { reason: 'disabled' } }],
       [{ retiresAt: NOW }, all, { code: 'INVALID_API_KEY', message: 'The API key was revoked.', details: { reason: 'revoked' } }],
-      [{ access: 'publishable' }, all, { code: 'FORBIDDEN', message: 'A publishable API key may not be used here.' }],
+      [publishable, all, { code: 'ACCOUNT_SUSPENDED', message: 'The account is suspended.' }, suspended],
+      [publishable, all, { code: 'FORBIDDEN', message: 'A publishable API key may not be used here.' }],
+      [publishable, { allowPublishable: false }, { code: 'FORBIDDEN' }],
+      [{ ...publishable, ...page }, { ...all, allowPublishable: true }, { code: 'FORBIDDEN', message: 'A live API key may not be used here.' }],
       [{}, all, { code: 'FORBIDDEN', message: 'A live API key may not be used here.' }],
       [{ environment: 'test' }, { environments: ['live'] }, { code: 'FORBIDDEN', message: 'A test API key may not be used here.' }],
+      [{ ...page, ...office }, { scopes: ['a:b'] }, { code: 'ORIGIN_NOT_ALLOWED' }, { source: { origin: 'https://b.example' } }],
+      [{ ...page, ...office }, { scopes: ['a:b'] }, { code: 'IP_NOT_ALLOWED' }, { source: { origin: 'https://a.example', ip: '198.51.100.1' } }],
+      [office, {}, { code: 'IP_NOT_ALLOWED' }],
+      [office, {}, { code: 'IP_NOT_ALLOWED' }, { source: { ip: 'unknown' } }],
+      [office, {}, null, { source: { ip: '::ffff:203.0.113.9' } }],
+      [{ ...page, ...office }, { scopes: ['a:b'] }, { code: 'INSUFFICIENT_SCOPE' }, { source: { origin: 'https://a.example', ip: '203.0.113.9' } }],
       [{ environment: 'test' }, all, {
         code: 'INSUFFICIENT_SCOPE', message: 'The API key lacks a scope this route asks for: a:b.', details: { requiredScopes: ['a:b'] }
       }],
       [{ environment: 'test', scopes: ['a:b'] }, all, null],
       [{ environment: 'test', scopes: null }, all, null],
-      [{}, { environments: ['live', 'test'] }, null]
+      [{ scopes: null }, { scopes: ['a:b'] }, { code: 'INSUFFICIENT_SCOPE' }, { policy: { ...NO_POLICY, grantable: ['c:d'] } }],
+      [{ scopes: ['a:b'] }, { scopes: ['a:b'] }, { code: 'INSUFFICIENT_SCOPE' }, { policy: { ...NO_POLICY, grantable: [] } }],
+      [{ scopes: ['a:b'] }, { scopes: ['a:b'] }, null, { policy: { ...NO_POLICY, grantable: ['a:b', 'c:d'] } }],
+      [{}, { environments: ['live', 'test'] }, null],
+      // A secret key belongs on servers, which send no Origin.
+      [page, {}, null],
+      [page, {}, { code: 'ORIGIN_NOT_ALLOWED' }, { source: { origin: null } }],
+      [page, {}, null, { source: { origin: 'https://a.example' } }],
+      [{}, {}, null, { source: { origin: 'https://anywhere.example' } }],
+      [{}, { allowPublishable: true, scopes: ['blocks:read'] }, null],
+      // A publishable key belongs on pages that are named.
+      [{ ...publishable, ...page }, { allowPublishable: true, scopes: ['a:b'] }, null, { source: { origin: 'https://a.example' } }],
+      [{ ...publishable, ...page }, { allowPublishable: true }, null, { source: { sameOrigin: true } }],
+      [{ ...publishable, ...page }, { allowPublishable: true }, { code: 'ORIGIN_NOT_ALLOWED' }, { source: { sameOrigin: true, origin: 'https://b.example' } }],
+      [{ ...publishable, ...page }, { allowPublishable: true }, { code: 'ORIGIN_NOT_ALLOWED' }, { source: { sameOrigin: true, origin: null } }],
+      [{ ...publishable, ...page }, { allowPublishable: true }, { code: 'ORIGIN_NOT_ALLOWED' }],
+      [{ ...publishable, ...page }, { allowPublishable: true }, { code: 'ORIGIN_NOT_ALLOWED' }, { originsRequired: false }],
+      [publishable, { allowPublishable: true }, { code: 'ORIGIN_NOT_ALLOWED' }, { source: { sameOrigin: true } }],
+      [publishable, { allowPublishable: true }, null, { originsRequired: false, source: { origin: null } }]
     ]
-    for (const [overrides, requirement, expected] of table) {
-      const refusal = judgeKey(storedKey(overrides), requirement, NOW)
-      if (expected === null) t.equal(refusal, null)
-      else t.match(refusal, expected)
+    for (const [place, [overrides, requirement, expected, more]] of table.entries()) {
+      const refusal = judged(storedKey(overrides), requirement, more)
+      if (expected === null) t.equal(refusal, null, `row ${place}`)
+      else t.match(refusal, expected, `row ${place}`)
+    }
+  })
+
+  t.test('follows the account\'s sites for a publishable key without origins of its own, and asks for them nowhere else', async (t) => {
+    const plaintext = generateKey('pk_live_')
+    const asked: unknown[] = []
+    const on = (overrides: Partial<StoredKey>, parts: Partial<KeyVerifierParts> = {}) => {
+      const row = storedKey({ ...keyHasher(null).current(plaintext), access: 'publishable', scopes: [], ...overrides })
+      return verifierOn({
+        findKeyByHash: () => row,
+        listSites: async (accountId) => {
+          asked.push(accountId)
+          return [{ siteId: 'site_1', accountId, origin: 'https://*.example.com', createdAt: NOW }]
+        }
+      }, parts)
+    }
+    const open = { allowPublishable: true }
+    t.match(await on({}).verify(plaintext, open, { origin: 'https://shop.example.com' }), { refusal: null })
+    t.match(await on({}).verify(plaintext, open, { origin: 'https://example.com' }), { refusal: { code: 'ORIGIN_NOT_ALLOWED' } })
+    t.same(asked, [ACCOUNT, ACCOUNT])
+    t.match(await on({ allowedOrigins: ['https://a.example'] }).verify(plaintext, open, { origin: 'https://shop.example.com' }), { refusal: { code: 'ORIGIN_NOT_ALLOWED' } })
+    t.match(await on({ access: 'secret' }).verify(plaintext, open, { origin: 'https://elsewhere.example' }), { refusal: null })
+    t.match(await on({}).verify(plaintext, {}, { origin: 'https://shop.example.com' }), { refusal: { code: 'FORBIDDEN' } })
+    t.match(await on(IN_STATUS.revoked).verify(plaintext, open, { origin: 'https://shop.example.com' }), { refusal: { code: 'INVALID_API_KEY' } })
+    t.equal(asked.length, 2)
+    const down = on({}, { policies: { current: async () => { throw new Error('down') } } })
+    await t.rejects(down.verify(plaintext, open), { message: 'down' })
+    t.match(await on(IN_STATUS.expired, { policies: { current: async () => { throw new Error('down') } } }).verify(plaintext), {
+      refusal: { code: 'INVALID_API_KEY' }
+    }, 'what has ended is refused without asking for its plan')
+  })
+
+  t.test('answers with the plan that it judged by', async (t) => {
+    const plaintext = generateKey('sk_live_')
+    const policy = { ...NO_POLICY, grantable: ['blocks:read'] }
+    for (const current of [() => policy, async () => policy]) {
+      const verifier = verifierOn({ findKeyByHash: async () => storedKey(keyHasher(null).current(plaintext)) }, { policies: { current } })
+      t.equal((await verifier.verify(plaintext) as { policy: unknown }).policy, policy)
     }
   })
 })
@@ -541,8 +647,17 @@ function operationsOn (storage: Storage, { lifetime = null, clock = testClock() 
     hasher: keyHasher(null),
     limiter: keyLimiter(memoryRateLimitStore(clock), []),
     clock,
-    prefix: (access, environment) => standardPrefix('acme', access, environment),
-    defaultKey: { label: 'Default', environment: 'live', access: 'secret', scopes: ['blocks:read'], lifetime }
+    policies: noPolicies,
+    wording: WORDING,
+    announce: () => {},
+    settings: {
+      prefix: (access, environment) => standardPrefix('acme', access, environment),
+      defaultKey: { label: 'Default', environment: 'live', access: 'secret', scopes: ['blocks:read'], lifetime },
+      catalogue: new Set(['blocks:read']),
+      lifetime: null,
+      maxLifetime: null,
+      maxOverlap: 7 * DAY
+    }
   })
 }
 const by: Actor = { accountId: ACCOUNT, credential: 'bearer', actor: { id: 'u1', name: 'Ada Example' } }
@@ -682,7 +797,7 @@ t.test('operations', async (t) => {
     const storage = memoryStorage()
     const keys = operationsOn(storage)
     const { apiKey } = await keys.issueDefault(by)
-    for (let i = 0; i < 99; i++) await storage.issueKey({ key: newKey(), maxKeys: 100, now: NOW })
+    for (let i = 0; i < 99; i++) await storage.issueKey(issuing())
     const before = await keysOf(storage)
     await t.rejects(keys.issueDefault(by, { environment: 'test' }), {
       code: 'KEY_LIMIT_REACHED', statusCode: 409, details: { maxKeys: 100 }, message: 'The account has as many API keys as it may have.'
@@ -693,13 +808,18 @@ t.test('operations', async (t) => {
   })
 
   t.test('say so where the host disabled the default key', async (t) => {
-    const storage: Storage = { ...memoryStorage(), issueKey: async () => ({ outcome: 'disabled_by_host' }) }
-    await t.rejects(operationsOn(storage).issueDefault(by), {
+    const storage = memoryStorage()
+    const keys = operationsOn(storage)
+    const { apiKey } = await keys.issueDefault(by)
+    await keys.update({ accountId: ACCOUNT, credential: 'host' }, apiKey.publicId, { enabled: false })
+    const before = await keysOf(storage)
+    await t.rejects(keys.issueDefault(by), {
       code: 'API_KEY_NOT_ACTIVE',
       statusCode: 409,
       details: { status: 'disabled' },
-      message: 'The default API key was disabled by the operator of this API and cannot be replaced here.'
+      message: 'The API key was disabled by the operator of this API, who alone can change that.'
     })
+    t.same(await keysOf(storage), before)
   })
 
   t.test('revoke for good: the same answer again, nothing of another account', async (t) => {

@@ -9,10 +9,12 @@ import { runInNewContext } from 'node:vm'
 import Fastify from 'fastify'
 import t from 'tap'
 import { isSelfServeKeysError, memoryStorage, selfServeKeys, type SelfServeKeysOptions } from '../lib/index.js'
+import { hasKeyShape } from '../lib/keys/key-format.js'
 import { completeOptions } from '../lib/options/complete.js'
 import { isPlainObject } from '../lib/plain-object.js'
 import { DAY, HOUR, MINUTE, SECOND, systemClock } from '../lib/time.js'
 import { tokenSession } from './helpers/app.js'
+import { WORDING } from './helpers/keys.js'
 
 const SECRET = 'SECRET-SECRET-SECRET-SECRET-SECRET'
 const base = { session: tokenSession, storage: memoryStorage() }
@@ -29,7 +31,8 @@ function withOption (path: string, value: unknown): SelfServeKeysOptions {
 /** What must stand beside an option for it to be the only fault. */
 const siblings: Record<string, Record<string, unknown>> = {
   rateLimit: { max: 1, timeWindow: '1 minute' },
-  peppers: { current: 'p1', keys: { p1: SECRET } }
+  peppers: { current: 'p1', keys: { p1: SECRET } },
+  policy: { resolve: () => ({}) }
 }
 
 /** What `ready()` says to these options: null, or the option and the message. */
@@ -49,13 +52,15 @@ async function faultOf (options: unknown): Promise<{ option: string, message: st
 
 t.test('every rule refuses by name, with what it asks for', async (t) => {
   const rateLimit = { max: 1, timeWindow: '1 minute' }
+  const shape = { pattern: /^rst_/, maxLength: 64, hash: 'sha256' }
+  const policy = { resolve: () => ({}) }
   const table: Array<[options: object, option: string, rule: string]> = [
     [{ prefix: '/x' }, 'prefix', 'has no effect on this plugin (Fastify ignores it on fastify-plugin plugins); use routePrefix'],
     [{ rateLimits: [] }, 'rateLimits', 'is not an option'],
     [{ session: undefined }, 'session', 'must be an object with bearer()'],
     [{ session: { bearer: () => null, cookie: true } }, 'session.cookie', 'must be a function'],
     [{ storage: { ...memoryStorage(), pruneUsage: undefined } }, 'storage',
-      'must be an object with open(), close(), findKeyByHash(), findKey(), getKey(), listKeys(), countKeys(), issueKey(), revokeKey(), rehashKeys(), pruneKeys(), recordUsage(), readUsage(), pruneUsage()'],
+      'must be an object with open(), close(), findKeyByHash(), findKey(), getKey(), listKeys(), countKeys(), issueKey(), rotateKey(), renewKey(), updateKey(), revokeKey(), revokeKeys(), importKey(), rehashKeys(), pruneKeys(), addSite(), removeSite(), listSites(), recordAudit(), listAudit(), pruneAudit(), eraseAccount(), recordUsage(), readUsage(), pruneUsage()'],
     [{ routePrefix: 'v1' }, 'routePrefix', 'must be a path such as \'/v1/me\''],
     [{ routes: { profiles: true } }, 'routes.profiles', 'is not an option'],
     [{ routes: { keys: 1 } }, 'routes.keys', 'must be true or false'],
@@ -75,7 +80,8 @@ t.test('every rule refuses by name, with what it asks for', async (t) => {
     [{ keys: { peppers: { current: 'toString', keys: { p1: SECRET } } } }, 'keys.peppers.current', 'must be the name of one of keys.peppers.keys, or null'],
     [{ keys: { peppers: { current: 'p1', keys: { p1: SECRET }, old: 'p0' } } }, 'keys.peppers.old', 'is not an option'],
     [{ keys: { defaultKey: { label: ' \t' } } }, 'keys.defaultKey.label', 'must have 1 to 100 printable characters'],
-    [{ keys: { defaultKey: { access: 'secret' } } }, 'keys.defaultKey.access', 'is not an option'],
+    [{ keys: { defaultKey: { access: 'public' } } }, 'keys.defaultKey.access', 'must be one of secret, publishable'],
+    [{ keys: { defaultKey: { rights: 'all' } } }, 'keys.defaultKey.rights', 'is not an option'],
     [{ keys: { defaultKey: { environment: 'prod' } } }, 'keys.defaultKey.environment', 'must be one of live, test'],
     [{ keys: { defaultKey: { scopes: [] } } }, 'keys.defaultKey.scopes', 'must name at least one scope, or be null for all'],
     [{ keys: { defaultKey: { scopes: ['blocks:read'] } } }, 'keys.defaultKey.scopes', 'names "blocks:read", which is not in scopes'],
@@ -83,6 +89,31 @@ t.test('every rule refuses by name, with what it asks for', async (t) => {
     [{ keys: { defaultKey: { lifetime: '101 years' } } }, 'keys.defaultKey.lifetime', 'must be from 1 to 3153600000000 milliseconds'],
     [{ keys: { retention: '30 days' } }, 'keys.retention', `must be from ${31 * DAY} to ${Number.MAX_SAFE_INTEGER} milliseconds`],
     [{ keys: { retention: '31 days' }, usage: { retention: '32 days' } }, 'keys.retention', `must be from ${32 * DAY} to ${Number.MAX_SAFE_INTEGER} milliseconds`],
+    ...['lifetime', 'maxLifetime', 'maxOverlap'].map((name): [object, string, string] =>
+      [{ keys: { [name]: '101 years' } }, `keys.${name}`, 'must be from 1 to 3153600000000 milliseconds']),
+    [{ keys: { maxOverlap: null } }, 'keys.maxOverlap', 'must be a positive integer of milliseconds or text such as \'90 days\''],
+    [{ keys: { origins: 'none' } }, 'keys.origins', 'must be one of required, optional'],
+    [{ keys: { accept: {} } }, 'keys.accept', 'must be a list'],
+    [{ keys: { accept: [shape, 1] } }, 'keys.accept[1]', 'must be an object'],
+    [{ keys: { accept: [{ ...shape, prefix: 'rst_' }] } }, 'keys.accept[0].prefix', 'is not an option'],
+    [{ keys: { accept: [{ ...shape, pattern: '^rst_' }] } }, 'keys.accept[0].pattern', 'must be a regular expression'],
+    [{ keys: { accept: [{ ...shape, maxLength: undefined }] } }, 'keys.accept[0].maxLength', 'is required'],
+    [{ keys: { accept: [{ ...shape, maxLength: 257 }] } }, 'keys.accept[0].maxLength', 'must be an integer from 1 to 256'],
+    [{ keys: { accept: [{ ...shape, hash: 'md5' }] } }, 'keys.accept[0].hash', 'must be \'sha256\''],
+    [{ policy: {} }, 'policy', 'must be an object with resolve()'],
+    [{ policy: { resolve: 'free' } }, 'policy', 'must be an object with resolve()'],
+    [{ policy: { ...policy, cache: 1 } }, 'policy.cache', 'is not an option'],
+    [{ policy: { ...policy, cacheFor: 0 } }, 'policy.cacheFor', 'must be a positive integer of milliseconds or text such as \'90 days\''],
+    [{ policy: { ...policy, onError: 'allow' } }, 'policy.onError', 'must be one of stale, deny'],
+    [{ audit: false }, 'audit', 'must be an object'],
+    [{ audit: { retention: '0 days' } }, 'audit.retention', 'must be a positive integer of milliseconds or text such as \'90 days\''],
+    [{ audit: { names: { 'api_key.made': {} } } }, 'audit.names.api_key.made', 'is not an option'],
+    [{ audit: { names: { 'api_key.issued': 'created' } } }, 'audit.names["api_key.issued"]', 'must be an object'],
+    [{ audit: { names: { 'api_key.issued': { action: 'a b' } } } }, 'audit.names["api_key.issued"].action', 'must be 1 to 64 letters, digits, _, ., : and -'],
+    [{ audit: { names: { 'api_key.issued': { detail: '' } } } }, 'audit.names["api_key.issued"].detail', 'must be text of 1 to 200 characters'],
+    [{ audit: { names: { 'api_key.issued': { detail: 'two\nlines' } } } }, 'audit.names["api_key.issued"].detail', 'must be text of 1 to 200 characters'],
+    [{ authorize: true }, 'authorize', 'must be a function'],
+    [{ onEvent: [] }, 'onEvent', 'must be a function'],
     [{ rateLimit: true }, 'rateLimit', 'must be an object'],
     [{ rateLimit: { timeWindow: '1 minute' } }, 'rateLimit.max', 'is required'],
     [{ rateLimit: { max: 1 } }, 'rateLimit.timeWindow', 'is required'],
@@ -100,6 +131,10 @@ t.test('every rule refuses by name, with what it asks for', async (t) => {
     [{ usage: { prune: 'yes' } }, 'usage.prune', 'must be true or false'],
     [{ accountRoutes: { limit: 1 } }, 'accountRoutes.limit', 'is not an option'],
     [{ accountRoutes: { rateLimit: { max: 1 } } }, 'accountRoutes.rateLimit.timeWindow', 'is required'],
+    [{ accountRoutes: { apiKeys: true } }, 'accountRoutes.apiKeys', 'must be an object'],
+    [{ accountRoutes: { apiKeys: { read: 'account:read', write: 'account:write' } } }, 'accountRoutes.apiKeys.read', 'must be one of the scopes named in scopes'],
+    [{ scopes: { 'account:read': 'Read' }, accountRoutes: { apiKeys: { read: 'account:read' } } }, 'accountRoutes.apiKeys.write', 'must be one of the scopes named in scopes'],
+    [{ session: undefined, accountRoutes: { apiKeys: false } }, 'session', 'must be an object with bearer()'],
     [{ cookieMutations: true }, 'cookieMutations', 'must be an object'],
     [{ cookieMutations: {} }, 'cookieMutations.origins', 'must be a list'],
     ...[
@@ -136,6 +171,9 @@ t.test('no option takes a value of another kind: each is refused by its own name
     'routes.defaultKey': (value) => typeof value === 'boolean',
     'routes.keys': (value) => typeof value === 'boolean',
     'routes.usage': (value) => typeof value === 'boolean',
+    'routes.profile': (value) => typeof value === 'boolean',
+    'routes.sites': (value) => typeof value === 'boolean',
+    'routes.audit': (value) => typeof value === 'boolean',
     headers: () => false,
     scopes: isEmpty,
     keys: isEmpty,
@@ -146,9 +184,24 @@ t.test('no option takes a value of another kind: each is refused by its own name
     'keys.defaultKey': isEmpty,
     'keys.defaultKey.label': (value) => value === '5',
     'keys.defaultKey.environment': () => false,
+    'keys.defaultKey.access': () => false,
     'keys.defaultKey.scopes': (value) => value === null,
     'keys.defaultKey.lifetime': (value) => value === null,
+    'keys.lifetime': (value) => value === null,
+    'keys.maxLifetime': (value) => value === null,
+    'keys.maxOverlap': duration,
+    'keys.origins': () => false,
+    'keys.accept': (value) => Array.isArray(value) && value.length === 0,
     'keys.retention': duration,
+    policy: () => false,
+    'policy.resolve': (value) => typeof value === 'function',
+    'policy.cacheFor': duration,
+    'policy.onError': () => false,
+    audit: isEmpty,
+    'audit.names': isEmpty,
+    'audit.retention': duration,
+    authorize: (value) => typeof value === 'function',
+    onEvent: (value) => typeof value === 'function',
     rateLimit: (value) => value === false || (Array.isArray(value) && value.length === 0),
     'rateLimit.name': () => false,
     'rateLimit.max': () => false,
@@ -159,6 +212,7 @@ t.test('no option takes a value of another kind: each is refused by its own name
     'usage.maxBuffered': () => false,
     'usage.prune': (value) => typeof value === 'boolean',
     accountRoutes: isEmpty,
+    'accountRoutes.apiKeys': (value) => value === false,
     'accountRoutes.rateLimit': (value) => value === false,
     'accountRoutes.rateLimit.max': () => false,
     'accountRoutes.rateLimit.timeWindow': duration,
@@ -177,19 +231,21 @@ t.test('no option takes a value of another kind: each is refused by its own name
       const shown = `${path} = ${typeof value === 'object' ? JSON.stringify(value) : String(value)}`
       const fault = await faultOf(withOption(path, value))
       if (isRight(value)) t.equal(fault, null, shown)
+      // One method makes the option: without it the whole is refused.
+      else if (path === 'policy.resolve') t.equal(fault?.option, 'policy', shown)
       else if (path === 'keys.peppers.keys' && isEmpty(value)) t.equal(fault?.option, 'keys.peppers.current', 'no pepper is there to be current')
       else t.match(fault?.option, new RegExp(`^${path.replaceAll('.', '\\.')}($|[.[])`), shown)
     }
     // Without a storage the default one would write into the working directory: a test of its own does that elsewhere.
     if (path === 'storage') continue
     if (!REQUIRED.includes(path)) t.equal(await faultOf(withOption(path, undefined)), null, `${path} left out`)
-    else t.match(await faultOf(withOption(path, undefined)), { option: path }, `${path} is required`)
+    else t.match(await faultOf(withOption(path, undefined)), { option: path === 'policy.resolve' ? 'policy' : path }, `${path} is required`)
   }
 })
 
 const REQUIRED = [
   'session', 'keys.peppers.current', 'keys.peppers.keys', 'rateLimit.max', 'rateLimit.timeWindow', 'accountRoutes.rateLimit.max',
-  'accountRoutes.rateLimit.timeWindow', 'cookieMutations.origins'
+  'accountRoutes.rateLimit.timeWindow', 'cookieMutations.origins', 'policy.resolve'
 ]
 
 /** An object literal without members, or one that inherits nothing. */
@@ -218,7 +274,7 @@ t.test('options that are no object literal themselves are refused, not taken for
 })
 
 t.test('names that are not options are refused at each level, those of Object.prototype too', async (t) => {
-  for (const path of ['', 'routes.', 'keys.', 'keys.peppers.', 'keys.defaultKey.', 'rateLimit.', 'usage.', 'accountRoutes.', 'accountRoutes.rateLimit.', 'cookieMutations.', 'openapi.']) {
+  for (const path of ['', 'routes.', 'keys.', 'keys.peppers.', 'keys.defaultKey.', 'rateLimit.', 'usage.', 'accountRoutes.', 'accountRoutes.rateLimit.', 'cookieMutations.', 'openapi.', 'policy.', 'audit.', 'audit.names.']) {
     for (const name of ['unknown', 'constructor', 'toString', 'hasOwnProperty']) {
       t.match(await faultOf(withOption(`${path}${name}`, undefined)), { option: `${path}${name}`, message: `Option "${path}${name}" is not an option.` })
     }
@@ -244,18 +300,27 @@ t.test('options left out are complete with their documented defaults', async (t)
     session: tokenSession,
     storage: null,
     routePrefix: '/v1/me',
-    routes: { defaultKey: true, keys: true, usage: true },
+    routes: { profile: false, defaultKey: true, keys: true, usage: true, sites: true, audit: true },
     headers: ['x-api-key', 'authorization'],
     scopes: new Set(),
     keys: {
       prefix: completeOptions({ session: tokenSession }).keys.prefix,
       peppers: null,
       defaultKey: { label: 'Default', environment: 'live', access: 'secret', scopes: null, lifetime: null },
+      lifetime: null,
+      maxLifetime: null,
+      maxOverlap: 7 * DAY,
+      originsRequired: true,
+      isKeyShaped: hasKeyShape,
       retention: 400 * DAY
     },
+    policy: null,
     rateLimits: [],
     usage: { retention: 31 * DAY, flushInterval: SECOND, maxBuffered: 10_000, prune: true },
-    mutationLimit: { name: 'account', max: 60, windowMs: MINUTE },
+    audit: { wording: WORDING, retention: 400 * DAY },
+    authorize: null,
+    onEvent: null,
+    accountRoutes: { mutationLimit: { name: 'account', max: 60, windowMs: MINUTE }, apiKeys: null },
     cookieMutationOrigins: null,
     openapi: { sessionScheme: null, hide: false },
     realm: 'api',
@@ -268,6 +333,8 @@ t.test('options left out are complete with their documented defaults', async (t)
 
 t.test('given options are completed as they were given', async (t) => {
   const routes = async (): Promise<void> => {}
+  const authorize = (): boolean => true
+  const onEvent = (): void => {}
   const storage = memoryStorage()
   const clock = { now: () => 1, monotonic: () => 2 }
   const complete = completeOptions({
@@ -277,10 +344,13 @@ t.test('given options are completed as they were given', async (t) => {
     routes,
     headers: ['X-Starkscan-Api-Key', 'Authorization', 'authorization'],
     scopes: { 'blocks:read': 'Read', 'blocks:write': 'Write' },
-    keys: { prefix: 'acme', peppers: { current: 'p1', keys: { p1: SECRET } }, defaultKey: { label: '🔑'.repeat(100), environment: 'test', scopes: ['blocks:write', 'blocks:write'], lifetime: '100 years' }, retention: '2 years' },
+    keys: { prefix: 'acme', peppers: { current: 'p1', keys: { p1: SECRET } }, defaultKey: { label: '🔑'.repeat(100), environment: 'test', scopes: ['blocks:write', 'blocks:write'], lifetime: '100 years' }, retention: '2 years', lifetime: '30 days', maxLifetime: '90 days', maxOverlap: '1 hour', origins: 'optional' },
     rateLimit: [{ max: 1, timeWindow: 1000 }, { name: 'hour', max: 2, timeWindow: '1h' }],
     usage: { retention: '60 days', flushInterval: 50, maxBuffered: 1, prune: false },
-    accountRoutes: { rateLimit: { max: 5, timeWindow: '1 hour' } },
+    accountRoutes: { rateLimit: { max: 5, timeWindow: '1 hour' }, apiKeys: { read: 'blocks:read', write: 'blocks:write' } },
+    audit: { names: { 'api_key.issued': { action: 'api_key.created' }, 'site.added': { detail: 'Added {name} 🌐' } }, retention: '1 day' },
+    authorize,
+    onEvent,
     cookieMutations: { origins: ['https://app.example.com', 'http://127.0.0.1:3000'] },
     openapi: { sessionScheme: 'bearerAuth', hide: true },
     realm: 'My API (v1)',
@@ -294,10 +364,12 @@ t.test('given options are completed as they were given', async (t) => {
     routes,
     headers: ['x-starkscan-api-key', 'authorization'],
     scopes: new Set(['blocks:read', 'blocks:write']),
-    keys: { peppers: { current: 'p1', keys: { p1: SECRET } }, defaultKey: { environment: 'test', access: 'secret', scopes: ['blocks:write'], lifetime: 36_500 * DAY }, retention: 730 * DAY },
+    keys: { peppers: { current: 'p1', keys: { p1: SECRET } }, defaultKey: { environment: 'test', access: 'secret', scopes: ['blocks:write'], lifetime: 36_500 * DAY }, retention: 730 * DAY, lifetime: 30 * DAY, maxLifetime: 90 * DAY, maxOverlap: HOUR, originsRequired: false },
     rateLimits: [{ name: 'default', max: 1, windowMs: 1000 }, { name: 'hour', max: 2, windowMs: HOUR }],
     usage: { retention: 60 * DAY, flushInterval: 50, maxBuffered: 1, prune: false },
-    mutationLimit: { name: 'account', max: 5, windowMs: HOUR },
+    accountRoutes: { mutationLimit: { name: 'account', max: 5, windowMs: HOUR }, apiKeys: { read: 'blocks:read', write: 'blocks:write' } },
+    authorize,
+    onEvent,
     cookieMutationOrigins: ['https://app.example.com', 'http://127.0.0.1:3000'],
     openapi: { sessionScheme: 'bearerAuth', hide: true },
     realm: 'My API (v1)',
@@ -306,6 +378,12 @@ t.test('given options are completed as they were given', async (t) => {
     timeout: 5000
   })
   t.equal(complete.headers.length, 2)
+  t.same(complete.audit, {
+    wording: {
+      ...WORDING, 'api_key.issued': { ...WORDING['api_key.issued'], action: 'api_key.created' }, 'site.added': { action: 'site.added', detail: 'Added {name} 🌐' }
+    },
+    retention: DAY
+  })
   t.same(complete.keys.defaultKey.scopes, ['blocks:write'])
   t.equal(complete.keys.prefix('publishable', 'test'), 'acme_pk_test_')
 })
@@ -319,11 +397,18 @@ t.test('what follows from other options', async (t) => {
   t.equal(completeOptions({ ...base, usage: false }).usage, null)
   t.same(completeOptions({ ...base, rateLimit: { max: 5, timeWindow: '1 minute' } }).rateLimits, [{ name: 'default', max: 5, windowMs: MINUTE }])
   t.same(completeOptions({ ...base, rateLimit: false }).rateLimits, [])
-  t.equal(completeOptions({ ...base, accountRoutes: { rateLimit: false } }).mutationLimit, null)
+  t.equal(completeOptions({ ...base, accountRoutes: { rateLimit: false } }).accountRoutes.mutationLimit, null)
   t.equal(completeOptions({ ...base, cookieMutations: false }).cookieMutationOrigins, null)
   t.equal(completeOptions({ ...base, routes: false }).routes, false)
-  t.same(completeOptions({ ...base, routes: true }).routes, { defaultKey: true, keys: true, usage: true })
-  t.same(completeOptions({ ...base, routes: { usage: false } }).routes, { defaultKey: true, keys: true, usage: false })
+  t.same(completeOptions({ ...base, routes: true }).routes, { profile: false, defaultKey: true, keys: true, usage: true, sites: true, audit: true })
+  t.same(completeOptions({ ...base, routes: { usage: false, profile: true } }).routes, {
+    profile: true, defaultKey: true, keys: true, usage: false, sites: true, audit: true
+  })
+  const apiKeys = { read: 'blocks:read', write: 'blocks:write' }
+  const { session, ...keysAlone } = base
+  t.equal(completeOptions({ ...keysAlone, scopes, accountRoutes: { apiKeys } }).session, null, 'keys alone open the account routes')
+  t.equal(completeOptions({ ...base, scopes, accountRoutes: { apiKeys } }).session, session)
+  t.match(await faultOf({ ...keysAlone, session: null, scopes, accountRoutes: { apiKeys } }), { option: 'session' })
 })
 
 t.test('a prefix function is asked for every kind of key at the start, and judged again at each key', async (t) => {
@@ -334,6 +419,18 @@ t.test('a prefix function is asked for every kind of key at the start, and judge
   t.same(await faultOf({ ...base, keys: { prefix: (access: string) => access === 'publishable' ? '' : 'ok_' } }), {
     option: 'keys.prefix', message: 'Option "keys.prefix" must give 1 to 64 letters, digits, _ and -.'
   })
+})
+
+t.test('an accepted shape is matched as a whole, without memory between calls', async (t) => {
+  const shapeOf = (pattern: RegExp, maxLength = 64): (value: string) => boolean =>
+    completeOptions({ ...base, keys: { accept: [{ pattern, maxLength, hash: 'sha256' }] } }).keys.isKeyShaped
+  for (const pattern of [/[a-z]{4}/, /[a-z]{4}/g, /[a-z]{4}/y, /^[a-z]{4}$/m, /a{4}|[a-z]{4}/, /[A-Z]{4}/i]) {
+    const isKeyShaped = shapeOf(pattern)
+    for (let i = 0; i < 3; i++) t.equal(isKeyShaped('abcd'), true, String(pattern))
+    for (const other of ['abcde', ' abcd', 'abcd\n', 'x\nabcd', 'abc', '']) t.equal(isKeyShaped(other), false, `${pattern} ${JSON.stringify(other)}`)
+  }
+  t.equal(shapeOf(/[a-z]+/, 5)('abcde'), true)
+  t.equal(shapeOf(/[a-z]+/, 5)('abcdef'), false)
 })
 
 t.test('the catalogue and the peppers are copies: a host that changes its object later changes nothing', async (t) => {

@@ -199,13 +199,16 @@ t.test('the memory store', async (t) => {
 })
 
 t.test('the limits of keys', async (t) => {
+  const A = { publicId: 'key_a', limits: null }
+  const B = { publicId: 'key_b', limits: null }
+
   t.test('are one bucket per key and limit', async (t) => {
     const clock = testClock()
     const limiter = keyLimiter(memoryRateLimitStore(clock), [PER_MINUTE, PER_HOUR])
-    await limiter.consume('key_a')
+    await limiter.consume(A)
     clock.pass(500)
-    t.match(await limiter.consume('key_a'), { allowed: true, states: [{ remaining: 1 }, { remaining: 3 }] })
-    t.same(await limiter.peek(['key_b', 'key_a']), [
+    t.match(await limiter.consume(A), { allowed: true, states: [{ remaining: 1 }, { remaining: 3 }] })
+    t.same(await limiter.peek([B, A]), [
       [
         { name: 'minute', max: 3, windowSeconds: 60, remaining: 3, resetSeconds: 0 },
         { name: 'hour', max: 5, windowSeconds: 3600, remaining: 5, resetSeconds: 0 }
@@ -220,15 +223,28 @@ t.test('the limits of keys', async (t) => {
   t.test('are none where the host sets none: the store is not asked', async (t) => {
     const store: RateLimitStore = { consume () { throw new Error('asked') }, peek () { throw new Error('asked') } }
     const limiter = keyLimiter(store, [])
-    t.equal(await limiter.consume('key_a'), null)
-    t.same(await limiter.peek(['key_a', 'key_b']), [[], []])
+    t.equal(await limiter.consume(A), null)
+    t.same(await limiter.peek([A, B]), [[], []])
   })
 
   t.test('may be counted by a store that answers later', async (t) => {
     const memory = memoryRateLimitStore(testClock())
     const store: RateLimitStore = { consume: async (buckets) => await memory.consume(buckets), peek: async (buckets) => await memory.peek(buckets) }
     const limiter = keyLimiter(store, [PER_MINUTE])
-    t.match(await limiter.consume('key_a'), { allowed: true })
-    t.match(await limiter.peek(['key_a']), [[{ remaining: 2 }]])
+    t.match(await limiter.consume(A), { allowed: true })
+    t.match(await limiter.peek([A]), [[{ remaining: 2 }]])
+  })
+
+  t.test('are those of the account\'s policy where it has some: none for an empty list, and nobody else\'s change', async (t) => {
+    const limiter = keyLimiter(memoryRateLimitStore(testClock()), [PER_MINUTE])
+    const planned = { publicId: 'key_a', limits: [{ ...PER_MINUTE, max: 1 }, PER_HOUR] }
+    t.match(await limiter.consume(planned), { allowed: true })
+    t.match(await limiter.consume(planned), { allowed: false, refusedBy: { limit: { name: 'minute', max: 1 } } })
+    t.equal(await limiter.consume({ publicId: 'key_a', limits: [] }), null)
+    t.match(await limiter.peek([{ publicId: 'key_a', limits: [] }, planned, B, A]), [
+      [], [{ name: 'minute', max: 1, remaining: 0 }, { name: 'hour', max: 5, remaining: 4 }], [{ max: 3, remaining: 3 }],
+      // A plan that grew counts on in the window that is open.
+      [{ max: 3, remaining: 2 }]
+    ])
   })
 })

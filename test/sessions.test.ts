@@ -333,6 +333,32 @@ t.test('jwtSession', async (t) => {
     t.same(await list(later, { authorization }), FAILS, 'a server that is down')
   })
 
+  t.test('takes the key set from a host that is its own issuer, anew for each token', async (t) => {
+    const [one, two] = [await generateKeyPair('ES256', { extractable: true }), await generateKeyPair('ES256', { extractable: true })]
+    const state: { keys: JWK[], fault: Error | null } = { keys: [{ ...await exportJWK(one.publicKey), kid: 'k1' }], fault: null }
+    const jwks = async (): Promise<{ keys: JWK[] }> => {
+      if (state.fault !== null) throw state.fault
+      return { keys: state.keys }
+    }
+    const { app } = await hostOf(t, { session: jwtSession({ jwks, issuer: ISSUER, audience: AUDIENCE, algorithms: ['ES256'] }) })
+    const [first, second] = [await tokenOf(one.privateKey, { alg: 'ES256', kid: 'k1' }), await tokenOf(two.privateKey, { alg: 'ES256', kid: 'k2' })]
+    const answers = async (): Promise<unknown[]> => [await list(app, { authorization: `Bearer ${first}` }), await list(app, { authorization: `Bearer ${second}` })]
+    t.same(await answers(), [PASSES, NOBODY])
+    state.keys = [{ ...await exportJWK(two.publicKey), kid: 'k2' }]
+    t.same(await answers(), [NOBODY, PASSES], 'a key that was replaced, and its successor')
+    t.same(await list(app, { authorization: `Bearer ${await tokenOf(bytes(JSON.stringify(state.keys[0])), { kid: 'k2' })}` }), NOBODY, 'the public key is no secret')
+    t.same(await list(app, { authorization: 'Bearer nonsense' }), NOBODY)
+    // A failure of the host's own is no fault of the token, not even in jose's own words.
+    for (const fault of [new Error('no database'), new errors.JWTInvalid('of another token')]) {
+      state.fault = fault
+      t.same(await answers(), [FAILS, FAILS])
+    }
+    state.fault = null
+    state.keys = 'nonsense' as unknown as JWK[]
+    t.same(await answers(), [FAILS, FAILS], 'a key set that is none')
+    t.throws(() => jwtSession({ jwks, issuer: ISSUER, audience: AUDIENCE, algorithms: ['HS256'] }), { message: /"algorithms"/ })
+  })
+
   t.test('takes the token from a cookie where one is named, for reads only', async (t) => {
     const { app } = await hostOf(t, { session: jwtSession({ ...shared, cookie: 'sid' }) })
     const token = await tokenOf(bytes(SECRET))

@@ -4,6 +4,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import t from 'tap'
 import { memoryStorage, type Storage } from '../lib/index.js'
 import { kyselyStorage } from '../lib/storage/kysely/index.js'
+import { noPolicies } from '../lib/policy/policies.js'
 import { keyLimiter } from '../lib/rate-limit/key-limiter.js'
 import { memoryRateLimitStore } from '../lib/rate-limit/memory-store.js'
 import { slotNumber, slotStart } from '../lib/storage/slots.js'
@@ -59,7 +60,7 @@ t.test('windows', async (t) => {
 
 t.test('the snapshot', async (t) => {
   const parts = (storage: Pick<Storage, 'readUsage'>, clock: TestClock = testClock()) =>
-    ({ storage, clock, limiter: keyLimiter(memoryRateLimitStore(clock), [{ name: 'default', max: 5, windowMs: MINUTE }]) })
+    ({ storage, clock, policies: noPolicies, limiter: keyLimiter(memoryRateLimitStore(clock), [{ name: 'default', max: 5, windowMs: MINUTE }]) })
   const recorded: RecordedEvent = {
     time: NOW, method: 'GET', route: '/v1/blocks', status: 200, durationMs: 1, failureCode: null, requestId: null, publicId: 'key_1', label: 'L', environment: 'live', scopes: null
   }
@@ -564,11 +565,13 @@ t.test('pruning', async (t) => {
 
   t.test('asks by the retention of each, usage by the whole hour', async (t) => {
     const { storage, calls } = watched(memoryStorage())
-    const { app } = await hostOf(t, { storage, clock: testClock(), usage: { retention: '40 days', prune: false }, keys: { retention: '50 days' } })
+    const { app } = await hostOf(t, { storage, clock: testClock(), usage: { retention: '40 days', prune: false }, keys: { retention: '50 days' }, audit: { retention: '60 days' } })
     calls.length = 0
     await app.selfServeKeys.prune()
     t.same(calls, [
-      { name: 'pruneUsage', args: [Date.UTC(2025, 11, 6, 12), 2000] }, { name: 'pruneKeys', args: [NOW - 50 * DAY, 2000] }
+      { name: 'pruneUsage', args: [Date.UTC(2025, 11, 6, 12), 2000] },
+      { name: 'pruneKeys', args: [NOW - 50 * DAY, 2000] },
+      { name: 'pruneAudit', args: [NOW - 60 * DAY, 2000] }
     ])
   })
 

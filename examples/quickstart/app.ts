@@ -1,5 +1,4 @@
 // The host: its login, its API, and between them the plugin that lets its users manage their own API keys.
-import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import swagger from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
@@ -19,7 +18,6 @@ export interface AppSettings {
 }
 
 export async function buildApp ({ dataDir, accountMutations }: AppSettings): Promise<{ app: FastifyInstance, auth: Auth }> {
-  mkdirSync(dataDir, { recursive: true, mode: 0o700 })
   const { auth, close } = await openAuth(dataDir)
   // Quiet, so that what is printed at the start stays readable; keys and cookies never reach a log.
   const app = Fastify({ logger: { level: 'warn', redact: [...redactPaths] } })

@@ -32,18 +32,27 @@ export function useOurCompilers (scope: FastifyInstance): void {
 /** Nothing is coerced and nothing stripped: what a schema does not name is an error that names it. */
 const validatorCompiler: FastifySchemaCompiler<TSchema> = ({ schema, httpPart }) => (data: unknown) => {
   // An absent body arrives here as null.
-  const value = httpPart === 'body' && data === null ? {} : data
+  const value = httpPart === 'body' && data === null ? {} : httpPart === 'querystring' ? parseIntegers(schema, data) : data
   const fault = Value.Errors(schema, value).First()
   if (fault === undefined) return { value }
   const error = { instancePath: fault.path, message: explain(fault), keyword: '', schemaPath: '', params: {} }
   return { error: [error] as unknown as Error }
 }
 
+/** A query is text: where an integer is asked for, the digits of one are read. Anything else stays what it is, and is refused. */
+function parseIntegers ({ properties }: TSchema, query: unknown): unknown {
+  const wanted = properties as Record<string, TSchema>
+  return Object.fromEntries(Object.entries(query as object).map(([name, value]) => {
+    const digits = Object.hasOwn(wanted, name) && wanted[name]!.type === 'integer' && typeof value === 'string' && /^(0|[1-9]\d{0,14})$/.test(value)
+    return [name, digits ? Number(value) : value]
+  }))
+}
+
 /** Only what the schema names leaves; the body of an error is the host's and passes as it is. */
 const serializerCompiler: FastifySerializerCompiler<TSchema> = ({ schema, httpStatus }) =>
   /^[45]/.test(httpStatus!)
     ? (error: unknown) => JSON.stringify(error instanceof Error ? errorBody(error) : error)
-    : (data: unknown) => JSON.stringify(Value.Clean(schema, structuredClone(data)))
+    : (data: unknown) => JSON.stringify(Value.Clean(schema, JSON.parse(JSON.stringify(data))))
 
 /** The members of Fastify's own error body, which are not enumerable where it hands them over. */
 function errorBody (error: Error): object {
@@ -52,8 +61,9 @@ function errorBody (error: Error): object {
 }
 
 function explain ({ message, schema, value }: ValueError): string {
-  const literals = (schema.anyOf as Array<{ const?: unknown }> | undefined)?.map((literal) => literal.const)
-  if (literals !== undefined) return `must be one of ${literals.join(', ')}`
+  const choices = schema.anyOf as Array<{ const?: unknown, type: string }> | undefined
+  if (choices?.[0]!.const !== undefined) return `must be one of ${choices.map((choice) => choice.const).join(', ')}`
+  if (choices !== undefined) return `must be ${choices.map(({ type }) => type).join(' or ')}`
   if (message === 'Unexpected property') return 'is not known here'
   return value === undefined ? 'is required' : message.replace('Expected', 'must be').toLowerCase()
 }

@@ -1,5 +1,5 @@
 // What credentials a request carries, read from its raw headers: Node drops or joins duplicates in the parsed ones.
-import { hasKeyShape } from '../keys/key-format.js'
+import type { KeyShape } from '../keys/key-format.js'
 
 export interface Credentials {
   /** Presented API keys, each value once. More than one is a contradiction. */
@@ -14,7 +14,7 @@ export interface Credentials {
  * @param rawHeaders name, value, name, value, … as they came
  * @param keyHeaders lower-case; any value of one is a presented key, for `authorization` only a bearer with a key's shape
  */
-export function readCredentials (rawHeaders: readonly string[], keyHeaders: readonly string[]): Credentials {
+export function readCredentials (rawHeaders: readonly string[], keyHeaders: readonly string[], isKeyShaped: KeyShape): Credentials {
   const keys = new Set<string>()
   let bearer: string | null = null
   let authorizations = 0
@@ -25,7 +25,7 @@ export function readCredentials (rawHeaders: readonly string[], keyHeaders: read
       authorizations++
       const token = bearerToken(value)
       if (token === null) continue
-      if (keyHeaders.includes(name) && hasKeyShape(token)) keys.add(token)
+      if (keyHeaders.includes(name) && isKeyShaped(token)) keys.add(token)
       else bearer ??= token
     } else if (keyHeaders.includes(name)) {
       keys.add(value)

@@ -1,23 +1,17 @@
 // The hook that guards the host's routes: an API key where a route asks for one, or the session where it takes one.
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { makeError } from '../errors.js'
-import { toVerifiedApiKey, type KeyRef } from '../keys/api-key.js'
-import type { KeyVerifier } from '../keys/verify-key.js'
-import type { KeyLimiter } from '../rate-limit/key-limiter.js'
+import type { KeyRequirement } from '../keys/judge-key.js'
 import { readCredentials } from './credentials.js'
-import { applyRateLimit } from './rate-limit-headers.js'
-import { signIn, startState, type RequestState } from './request-state.js'
+import { authorizeKey, presentedKey, type KeyCredentialParts } from './key-credential.js'
+import { signIn, startState } from './request-state.js'
 import type { RouteRule, RouteRules } from './route-rules.js'
 import { findSession, type SessionSettings } from './session-rule.js'
 
 export interface ProtectedRoutesParts {
   readonly rules: RouteRules
-  readonly verifier: KeyVerifier
-  readonly limiter: KeyLimiter
+  readonly keys: KeyCredentialParts
   readonly sessions: SessionSettings
-  readonly logBindings: boolean
-  /** Called once for a request with an identified key, before its key is judged. */
-  readonly onIdentified: (request: FastifyRequest, reply: FastifyReply, key: KeyRef) => void
 }
 
 /**
@@ -45,19 +39,14 @@ export function protectedRoutes (app: FastifyInstance, parts: ProtectedRoutesPar
 }
 
 async function authorize (request: FastifyRequest, reply: FastifyReply, rule: RouteRule, parts: ProtectedRoutesParts): Promise<void> {
-  const { sessions } = parts
+  const { sessions, keys } = parts
   const state = startState(request)
   setCacheHeaders(reply, rule, sessions.headers)
-  const credentials = readCredentials(request.raw.rawHeaders, sessions.headers)
-  if (credentials.keys.length > 1) {
-    throw makeError('INVALID_REQUEST', {
-      message: 'The request carries two different API keys.',
-      details: { field: sessions.headers.join(', ') }
-    })
-  }
+  const credentials = readCredentials(request.raw.rawHeaders, sessions.headers, sessions.isKeyShaped)
+  const plaintext = presentedKey(credentials, sessions.headers)
   // A presented key decides alone: no session rescues it, and `optional` does not forgive it.
-  if (credentials.keys.length === 1) {
-    await authorizeKey(request, reply, credentials.keys[0]!, rule, state, parts)
+  if (plaintext !== null) {
+    await authorizeKey(request, reply, plaintext, requirementOf(rule, request.method), state, keys)
     return
   }
   if (rule.session === true) {
@@ -74,20 +63,9 @@ async function authorize (request: FastifyRequest, reply: FastifyReply, rule: Ro
   }
 }
 
-async function authorizeKey (
-  request: FastifyRequest, reply: FastifyReply, plaintext: string, rule: RouteRule, state: RequestState,
-  { verifier, limiter, logBindings, onIdentified }: ProtectedRoutesParts
-): Promise<void> {
-  const { key, refusal } = await verifier.verify(plaintext, rule)
-  if (key !== null) {
-    onIdentified(request, reply, key.ref)
-    if (logBindings) request.log = reply.log = request.log.child({ apiKeyId: key.publicId })
-  }
-  if (refusal !== null) throw refusal
-  const consumed = await limiter.consume(key.publicId)
-  if (consumed !== null) applyRateLimit(reply, consumed)
-  const apiKey = toVerifiedApiKey(key)
-  state.caller = { via: 'apiKey', accountId: key.accountId, apiKey }
+/** What anyone may see in a page's source may read, and nothing more. */
+function requirementOf (rule: RouteRule, method: string): KeyRequirement {
+  return rule.allowPublishable === true && method !== 'GET' && method !== 'HEAD' ? { ...rule, allowPublishable: false } : rule
 }
 
 /** What a shared cache must know: the answer is one caller's. A handler may set its own. */

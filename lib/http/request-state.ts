@@ -57,9 +57,19 @@ export function actorOf (request: FastifyRequest): Actor {
   if (state === undefined || caller === null || caller === undefined) {
     throw makeError('UNPROTECTED_ROUTE', { message: 'actorOf() was called where nobody was identified.' })
   }
-  const { ip, id: requestId } = request
+  const { ip } = request
+  const requestId = requestIdOf(request) ?? undefined
   if (caller.via === 'apiKey') {
-    return { accountId: caller.accountId, credential: 'api_key', apiKey: caller.apiKey.publicId, ip, requestId }
+    const { publicId, label } = caller.apiKey
+    return { accountId: caller.accountId, credential: 'api_key', apiKey: publicId, actor: { id: publicId, name: label }, ip, requestId }
   }
   return { accountId: caller.accountId, credential: state.credential!, actor: caller.account.actor, ip, requestId }
+}
+
+/**
+ * The request's id if it may be kept: a host may take it from a header, where a client can write anything, and a run of
+ * characters as long as a key's secret could be one.
+ */
+export function requestIdOf ({ id }: FastifyRequest): string | null {
+  return typeof id === 'string' && /^[\x21-\x7e]{1,128}$/.test(id) && !/[0-9A-Za-z]{42}/.test(id) ? id : null
 }

@@ -13,6 +13,8 @@ export interface RouteRule {
   anyOfScopes?: Scope[]
   /** Keys of these environments only. @default any */
   environments?: Environment[]
+  /** On GET and HEAD, a publishable key will do as well, from its origins; it is not asked for scopes. @default false */
+  allowPublishable?: boolean
   /** The signed-in user may come without a key. @default false */
   session?: boolean
   /** A request without credentials passes; a bad key still does not. @default false */
@@ -118,7 +120,7 @@ export function routeRules (catalogue: ReadonlySet<string>): RouteRules {
       if (fault !== null) throw invalid('every route of', 'protect()', fault)
     },
     checkRequirement (requirement) {
-      const fault = ruleFault(requirement, catalogue, KEY_MEMBERS)
+      const fault = isPlainObject(requirement) ? sourceFault(requirement) ?? ruleFault(withoutSource(requirement), catalogue, KEY_MEMBERS) : 'it must be an object'
       if (fault !== null) throw makeError('INVALID_REQUEST', { message: `requirement: ${fault}`, details: { field: 'requirement' } })
     },
     list: () => declared.map((one) => ({ method: one.route.method, url: one.route.url, rule: resolveDeclared(one).rule }))
@@ -142,7 +144,7 @@ function readScopeRule (value: unknown, catalogue: ReadonlySet<string>): { rule:
 }
 
 /** Members that concern the key alone. */
-const KEY_MEMBERS: readonly string[] = ['scopes', 'anyOfScopes', 'environments']
+const KEY_MEMBERS: readonly string[] = ['scopes', 'anyOfScopes', 'environments', 'allowPublishable']
 const RULE_MEMBERS: readonly string[] = [...KEY_MEMBERS, 'session', 'optional']
 
 /** What is wrong with a rule, null if nothing is. */
@@ -152,7 +154,7 @@ function ruleFault (value: unknown, catalogue: ReadonlySet<string>, members = RU
     if (!members.includes(name)) return `${name} is not a member of it`
     if (name === 'environments') {
       if (!isListOf(member, (item) => ENVIRONMENTS.includes(item as Environment))) return 'environments must be a list of live and test'
-    } else if (name === 'session' || name === 'optional') {
+    } else if (['session', 'optional', 'allowPublishable'].includes(name)) {
       if (typeof member !== 'boolean') return `${name} must be true or false`
     } else if (!isListOf(member, (item) => catalogue.has(item as string))) {
       return `${name} must be a list of scopes named in the plugin's scopes option`
@@ -163,4 +165,15 @@ function ruleFault (value: unknown, catalogue: ReadonlySet<string>, members = RU
 
 function isListOf (value: unknown, isItem: (item: unknown) => boolean): boolean {
   return Array.isArray(value) && value.length > 0 && value.every(isItem)
+}
+
+/** What is wrong with the source that a requirement of `verify()` names, null if nothing is. */
+function sourceFault ({ ip, origin, sameOrigin }: Record<string, unknown>): string | null {
+  if (ip !== undefined && typeof ip !== 'string') return 'ip must be an address'
+  if (origin !== undefined && origin !== null && typeof origin !== 'string') return 'origin must be text or null'
+  return sameOrigin === undefined || typeof sameOrigin === 'boolean' ? null : 'sameOrigin must be true or false'
+}
+
+function withoutSource ({ ip: _ip, origin: _origin, sameOrigin: _sameOrigin, ...rule }: Record<string, unknown>): object {
+  return rule
 }

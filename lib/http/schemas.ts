@@ -1,6 +1,6 @@
 // The shapes of the standard account routes: what they take, what they answer, and nothing else leaves them.
 import { Type, type TSchema } from '@sinclair/typebox'
-import { ENVIRONMENTS, STATUSES } from '../keys/api-key.js'
+import { ACCESSES, ENVIRONMENTS, STATUSES } from '../keys/api-key.js'
 import { WINDOWS } from '../usage/windows.js'
 
 /** What we answer: text from a list, said in the way OpenAPI tools read best. */
@@ -24,7 +24,7 @@ export const ApiKeySchema = Type.Object({
   publicId: Type.String({ description: '`key_` and a ULID' }),
   label: Type.String(),
   environment: text(ENVIRONMENTS),
-  access: text(['secret', 'publishable']),
+  access: text(ACCESSES),
   scopes: Scopes,
   allowedOrigins: Type.Array(Type.String()),
   allowedIps: Type.Array(Type.String()),
@@ -61,6 +61,33 @@ export const IssuedAnswer = Type.Object({
   revokedPublicIds: Type.Array(Type.String()),
   replayed: Type.Boolean()
 })
+
+export const ProfileAnswer = Type.Record(Type.String(), Type.Unknown(), { description: 'What the session tells of its person' })
+
+export const SiteAnswer = Type.Object({ siteId: Type.String({ description: '`site_` and a ULID' }), origin: Type.String(), createdAt: Time })
+
+export const SiteListAnswer = Type.Object({ sites: Type.Array(SiteAnswer), truncated: Type.Boolean() })
+
+export const AuditAnswer = Type.Object({
+  logs: Type.Array(Type.Object({
+    id: Type.Integer({ description: 'Ascending' }),
+    time: Time,
+    action: Type.String(),
+    actor: nullable(Type.Object({ id: Type.String(), name: nullable(Type.String()) })),
+    credential: text(['bearer', 'cookie', 'api_key', 'host']),
+    targetType: nullable(Type.String()),
+    targetId: nullable(Type.String()),
+    detail: Type.String(),
+    ip: nullable(Type.String()),
+    requestId: nullable(Type.String())
+  })),
+  total: Count,
+  limit: Count,
+  offset: Count
+})
+
+/** A 204. */
+export const NoAnswer = Type.Null({ description: 'Done; there is no body' })
 
 const UsageRequests = Type.Array(Type.Object({
   time: Time,
@@ -114,9 +141,36 @@ export const Nothing = Type.Object({}, { additionalProperties: false })
 
 export const PublicIdParams = Type.Object({ publicId: Type.String() })
 
-export const IssueBody = Type.Object({
-  environment: Type.Optional(oneOf(ENVIRONMENTS))
+/** What a key may be given. Longer rules than a schema can tell are the operations' to check. */
+const Given = {
+  label: Type.String({ description: '1–100 characters' }),
+  scopes: nullable(Type.Array(Type.String(), { description: 'null: all that the account may grant' })),
+  allowedOrigins: Type.Array(Type.String({ description: '`https://example.com` or `https://*.example.com`' })),
+  allowedIps: Type.Array(Type.String({ description: 'An address or a range, `203.0.113.0/24`' })),
+  expiresAt: nullable(Type.String({ description: 'RFC 3339; null: never' }))
+}
+
+export const IssueBody = Type.Partial(Type.Object({
+  ...Given, environment: oneOf(ENVIRONMENTS), access: oneOf(ACCESSES)
+}), { additionalProperties: false, description: 'May be left out. With a label it is a named key, without one the default key' })
+
+export const UpdateBody = Type.Partial(Type.Object({
+  label: Given.label, scopes: Given.scopes, allowedOrigins: Given.allowedOrigins, allowedIps: Given.allowedIps, enabled: Type.Boolean()
+}), { additionalProperties: false })
+
+export const RotateBody = Type.Object({
+  overlapSeconds: Type.Optional(Type.Integer({ minimum: 0, description: 'How long the old key goes on working' }))
 }, { additionalProperties: false, description: 'May be left out' })
+
+export const RenewBody = Type.Object({
+  expiresAt: Type.Optional(Given.expiresAt)
+}, { additionalProperties: false, description: 'May be left out' })
+
+export const SiteBody = Type.Object({
+  name: Type.String({ description: 'An origin, `https://example.com` or `https://*.example.com`' })
+}, { additionalProperties: false })
+
+export const SiteIdParams = Type.Object({ siteId: Type.String() })
 
 export const ListQuery = Type.Object({
   environment: Type.Optional(oneOf(ENVIRONMENTS)),
@@ -126,4 +180,11 @@ export const ListQuery = Type.Object({
 
 export const UsageQuery = Type.Object({
   window: Type.Optional(oneOf(Object.keys(WINDOWS) as Array<keyof typeof WINDOWS>))
+}, { additionalProperties: false })
+
+export const AuditQuery = Type.Object({
+  limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 100, description: 'Default 50' })),
+  offset: Type.Optional(Type.Integer({ minimum: 0, description: 'Default 0' })),
+  action: Type.Optional(Type.String()),
+  search: Type.Optional(Type.String({ description: 'Literal text within action, target or detail' }))
 }, { additionalProperties: false })

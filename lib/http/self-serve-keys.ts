@@ -1,7 +1,9 @@
 // What `app.selfServeKeys` offers a host: the library's operations, in process.
 import type { VerifiedApiKey } from '../keys/api-key.js'
+import type { AuditLog } from '../audit/audit-log.js'
+import type { KeyRequirement, RequestSource } from '../keys/judge-key.js'
 import type { KeyOperations } from '../keys/key-operations.js'
-import type { KeyRequirement } from '../keys/verify-key.js'
+import type { SiteOperations } from '../sites/site-operations.js'
 import type { ErrorCode } from '../errors.js'
 import type { UsageSnapshot } from '../usage/snapshot.js'
 import type { UsageWindow } from '../usage/windows.js'
@@ -19,11 +21,25 @@ export interface SelfServeKeys {
     /** What `GET /v1/me/usage` shows. @param options.window default '24h' */
     snapshot (accountId: string, options?: { window?: UsageWindow | undefined }): Promise<UsageSnapshot>
   }
+  readonly sites: SiteOperations
+  readonly audit: AuditLog
+  readonly policy: {
+    /** Makes a changed plan hold at once, in this process. */
+    invalidate (accountId: string): void
+  }
+  readonly accounts: {
+    /**
+     * Removes everything of an account, keys first, in bounded steps: keys, usage, sites, audit log. Call it again if it fails.
+     * @throws STORAGE_UNAVAILABLE
+     */
+    erase (accountId: string): Promise<void>
+  }
   /**
    * Is this a good key for what is required? Charges no rate limit and records no usage.
+   * A key that is bound to addresses or origins is good only for a source that is named.
    * @throws INVALID_REQUEST for a requirement with unknown members or scopes, STORAGE_UNAVAILABLE
    */
-  verify (plaintext: string, requirement?: KeyRequirement): Promise<VerifyResult>
+  verify (plaintext: string, requirement?: KeyRequirement & RequestSource): Promise<VerifyResult>
   /**
    * The routes declared after the plugin with the rule each has, for a test that pins which are public.
    * `complete: false`: some were declared before it. They are guarded all the same, they are only not listed.

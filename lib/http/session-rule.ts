@@ -2,7 +2,7 @@
 import { fastifyCookie } from '@fastify/cookie'
 import type { FastifyRequest } from 'fastify'
 import { makeError, RETRY_AFTER } from '../errors.js'
-import { hasKeyShape } from '../keys/key-format.js'
+import type { KeyShape } from '../keys/key-format.js'
 import { isAccount, type Account, type SessionAsk, type SessionResolver } from '../sessions/session.js'
 import { within } from '../time.js'
 import type { Credentials } from './credentials.js'
@@ -11,8 +11,11 @@ import type { Credentials } from './credentials.js'
 const SAFE_METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS'])
 
 export interface SessionSettings {
-  readonly session: SessionResolver
+  /** null: nobody signs in. */
+  readonly session: SessionResolver | null
+  /** Lower-case. */
   readonly headers: readonly string[]
+  readonly isKeyShaped: KeyShape
   /** null: a cookie never makes changes. */
   readonly cookieMutationOrigins: readonly string[] | null
   /** ms */
@@ -50,15 +53,16 @@ export async function findSession (
 }
 
 async function bearerAccount (request: FastifyRequest, token: string, settings: SessionSettings): Promise<Account | null> {
-  if (hasKeyShape(token)) throw nobody('This is an API key. Send the token of a signed-in session.')
-  if (!/^[\x21-\x7e]+$/.test(token)) return null
-  return await askResolver(request, settings, 'cookie', (ask) => settings.session.bearer(token, ask))
+  const { session } = settings
+  if (settings.isKeyShaped(token)) throw nobody('This is an API key. Send the token of a signed-in session.')
+  if (session === null || !/^[\x21-\x7e]+$/.test(token)) return null
+  return await askResolver(request, settings, 'cookie', (ask) => session.bearer(token, ask))
 }
 
 async function cookieAccount (request: FastifyRequest, settings: SessionSettings): Promise<Account | null> {
   const { cookie } = request.headers
   const { session } = settings
-  if (cookie === undefined || session.cookie === undefined) return null
+  if (cookie === undefined || session?.cookie === undefined) return null
   return await askResolver(request, settings, 'authorization', (ask) =>
     session.cookie!({ ...ask, cookies: fastifyCookie.parse(cookie) as Record<string, string> }))
 }

@@ -4,7 +4,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { KeyRef } from '../keys/api-key.js'
 import type { UsageEvent } from '../storage/storage.js'
 import type { Clock } from '../time.js'
-import { stateOf } from './request-state.js'
+import { requestIdOf, stateOf } from './request-state.js'
 
 /** Status of a request whose client hung up before the answer, as nginx logs it. */
 const CLIENT_CLOSED = 499
@@ -53,14 +53,6 @@ export function usageHook (
 /** The stream of an HTTP/2 answer, which knows how it ended. */
 function streamOf (reply: FastifyReply): Http2Stream | undefined {
   return (reply.raw as { stream?: Http2Stream }).stream
-}
-
-/**
- * The request's id if it may be kept: a host may take it from a header, where a client can write anything, and a run of
- * characters as long as a key's secret could be one.
- */
-function requestIdOf ({ id }: FastifyRequest): string | null {
-  return typeof id === 'string' && /^[\x21-\x7e]{1,128}$/.test(id) && !/[0-9A-Za-z]{42}/.test(id) ? id : null
 }
 
 /** An error's code if it is one by its looks: hosts' errors may carry anything there, and usage shows it to customers. */

@@ -1,5 +1,6 @@
 // Who acts, for which account: the first argument of every operation that changes something.
-import { makeError } from '../errors.js'
+import type { AuditBy } from '../audit/audit-entry.js'
+import { refuseField } from '../fields.js'
 
 /** `actorOf(request)` makes it from a request; a host's own jobs write `{ accountId, credential: 'host' }`. */
 export interface Actor {
@@ -14,6 +15,8 @@ export interface Actor {
 
 /** A name that is shown is cut to so many code points. */
 const MAX_NAME = 100
+/** So are ids that the host's auth gives people. */
+const MAX_ID = 255
 
 /** Is this an account id: well-formed text of 1–255 bytes without control characters or white space at its ends? */
 export function isAccountId (id: unknown): id is string {
@@ -22,14 +25,38 @@ export function isAccountId (id: unknown): id is string {
     id.isWellFormed() && id.trim() === id && !/[\u0000-\u001f\u007f-\u009f]/.test(id)
 }
 
-/** @throws INVALID_REQUEST if the actor names no account */
-export function checkActor ({ accountId }: Actor): void {
-  if (!isAccountId(accountId)) {
-    throw makeError('INVALID_REQUEST', { message: 'by.accountId: must be an account id', details: { field: 'by.accountId' } })
+const CREDENTIALS: ReadonlySet<string> = new Set(['bearer', 'cookie', 'api_key', 'host'] satisfies Array<Actor['credential']>)
+
+/** @throws INVALID_REQUEST if the actor names no account, or a key that acts without its id */
+export function checkActor ({ accountId, credential, apiKey }: Actor): void {
+  if (!isAccountId(accountId)) refuseField('by.accountId', 'must be an account id')
+  if (!CREDENTIALS.has(credential)) refuseField('by.credential', `must be one of ${[...CREDENTIALS].join(', ')}`)
+  if ((credential === 'api_key') !== (apiKey !== undefined)) refuseField('by.apiKey', 'must be the public id of the key that acts, beside the credential api_key alone')
+}
+
+/** The actor as the audit log keeps it: the person, or the key. An account without a person acts by itself. */
+export function auditBy (by: Actor): AuditBy {
+  const { accountId, credential, actor, apiKey, ip, requestId } = by
+  const actorId = actor?.id ?? apiKey ?? (credential === 'host' ? null : accountId)
+  return {
+    credential,
+    actorId: actorId === null ? null : cut(actorId, MAX_ID),
+    actorName: displayName(by),
+    ip: ip ?? null,
+    requestId: requestId ?? null
   }
 }
 
 /** The actor's name as it is kept beside a key; null if it has none. */
 export function displayName ({ actor }: Actor): string | null {
-  return actor?.name === undefined ? null : [...actor.name.toWellFormed()].slice(0, MAX_NAME).join('')
+  return actor?.name === undefined ? null : cut(actor.name, MAX_NAME)
+}
+
+/** The id of a person as it is kept beside a key they issued. */
+export function creatorIdOf (id: string): string {
+  return cut(id, MAX_ID)
+}
+
+function cut (text: string, length: number): string {
+  return [...text.toWellFormed().replaceAll('\0', '')].slice(0, length).join('')
 }

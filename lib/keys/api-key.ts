@@ -4,11 +4,12 @@ import { toIso, toIsoOrNull } from '../time.js'
 
 /** Which of the host's worlds a key is for; the word *live* means only this. */
 export type Environment = 'live' | 'test'
-/** `secret` for servers; `publishable` may be seen by anyone. Only secret keys are issued today. */
+/** `secret` for servers; `publishable` may be seen by anyone, and works only where a route allows it. */
 export type Access = 'secret' | 'publishable'
 /** `retiring`: works until `retiresAt`; of several states the first of revoked, expired, disabled, retiring, active holds. */
 export type KeyStatus = 'active' | 'retiring' | 'disabled' | 'expired' | 'revoked'
 
+export const ACCESSES: readonly Access[] = ['secret', 'publishable']
 export const ENVIRONMENTS: readonly Environment[] = ['live', 'test']
 export const STATUSES: readonly KeyStatus[] = ['active', 'retiring', 'disabled', 'expired', 'revoked']
 
@@ -39,7 +40,9 @@ export interface StoredKey {
   /** Digest of the plaintext, lower-case hex; HMAC-SHA-256 under `pepperId`, plain SHA-256 where that is null. */
   readonly hash: string
   readonly pepperId: string | null
+  /** Display name of who issued it, and their id in the host's auth, which is never shown. */
   readonly createdBy: string | null
+  readonly creatorId: string | null
   readonly disabledBy: 'account' | 'host' | null
   readonly metadata: Metadata | null
   readonly createdAt: number
@@ -52,7 +55,7 @@ export interface StoredKey {
 }
 
 /** A key about to be stored: all but what the storage gives. */
-export type NewKey = Omit<StoredKey, 'sequence' | 'ref' | 'lastUsedAt' | 'retiresAt' | 'revokedAt' | 'revokedReason' | 'disabledBy'>
+export type NewKey = Omit<StoredKey, 'sequence' | 'ref' | 'lastUsedAt' | 'retiresAt' | 'revokedAt' | 'revokedReason'>
 
 /** Has this text the form of a public id? What has not is no key's, and is never looked up. */
 export function isPublicId (text: string): boolean {
@@ -71,6 +74,12 @@ export function statusOf (key: StoredKey, now: number): KeyStatus {
 export function endOf (key: Pick<StoredKey, 'revokedAt' | 'retiresAt' | 'expiresAt'>): number | null {
   const ends = [key.revokedAt, key.retiresAt, key.expiresAt].filter((end) => end !== null)
   return ends.length === 0 ? null : Math.min(...ends)
+}
+
+/** Has the key ended at `now`: is it revoked or expired? */
+export function hasEnded (key: StoredKey, now: number): boolean {
+  const end = endOf(key)
+  return key.revokedAt !== null || (end !== null && end <= now)
 }
 
 /** Where one rate limit of a key stands. `resetSeconds` is the time until the window ends, 0 when none is open. */
@@ -143,16 +152,17 @@ export interface VerifiedApiKey {
   readonly label: string
   readonly environment: Environment
   readonly access: Access
-  /** What the key may do now; `null` for everything. */
+  /** What the key may do now, cut to what its account may grant; `null` for everything. */
   readonly scopes: readonly Scope[] | null
   /** What the host attached; never shown to the customer. */
   readonly metadata: Metadata | null
 }
 
-export function toVerifiedApiKey (key: StoredKey): VerifiedApiKey {
+/** @param granted the key's scopes, cut to what its account may grant */
+export function toVerifiedApiKey (key: StoredKey, granted: readonly string[] | null): VerifiedApiKey {
   const { publicId, accountId, label, environment, access } = key
   // Copies: what a handler does to them must not reach the storage.
-  const scopes = key.scopes === null ? null : [...key.scopes] as Scope[]
+  const scopes = granted === null ? null : [...granted] as Scope[]
   const metadata = key.metadata === null ? null : structuredClone(key.metadata)
   return { publicId, accountId, label, environment, access, scopes, metadata }
 }

@@ -7,7 +7,7 @@ const RANDOM_LENGTH = 36
 const CHECKSUM_LENGTH = 6
 const SECRET_LENGTH = RANDOM_LENGTH + CHECKSUM_LENGTH
 /** No more of a presented value is looked at: what is longer is no key. */
-const MAX_LENGTH = 256
+export const MAX_LENGTH = 256
 
 /**
  * Finds keys with the library's own prefixes (any brand) in text, for secret scanners. RE2-safe.
@@ -42,6 +42,22 @@ export function hasKeyShape (value: string): boolean {
   }
   const end = value.length - CHECKSUM_LENGTH
   return checksum(value.slice(0, end)) === value.slice(end)
+}
+
+/** A shape of keys that another system issued. They carry no checksum of ours. */
+export interface AcceptedShape {
+  /** Matches the whole of such a key. */
+  readonly pattern: RegExp
+  readonly maxLength: number
+}
+
+/** Tells what may be an API key: by our checksum, or by one of the shapes the host accepts. */
+export type KeyShape = (value: string) => boolean
+
+export function keyShape (accepted: readonly AcceptedShape[]): KeyShape {
+  if (accepted.length === 0) return hasKeyShape
+  return (value) => hasKeyShape(value) ||
+    accepted.some(({ pattern, maxLength }) => value.length <= maxLength && pattern.test(value))
 }
 
 /** The parts of a plaintext that may be kept for display. */

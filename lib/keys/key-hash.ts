@@ -11,6 +11,8 @@ export interface Peppers { readonly current: string | null, readonly keys: Reado
 export interface KeyDigest { readonly hash: string, readonly pepperId: string | null }
 
 export interface KeyHasher {
+  /** The pepper of new digests. */
+  readonly pepperId: string | null
   /** The digest a new key is stored under. */
   current (plaintext: string): KeyDigest
   /** Every digest under which this plaintext may be stored, the current one first. */
@@ -29,6 +31,7 @@ export function keyHasher (peppers: Peppers | null): KeyHasher {
   })
   const ids = new Set([current, ...Object.keys(keys), null])
   return {
+    pepperId: current,
     current: (plaintext) => digest(plaintext, current),
     candidates: (plaintext) => Array.from(ids, (id) => digest(plaintext, id))
   }

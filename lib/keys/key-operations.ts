@@ -1,18 +1,7 @@
-// What may be done with keys: issue or rotate the default one, list, get, count and revoke.
-import { ulid } from '../crypto.js'
-import { makeError } from '../errors.js'
-import type { KeyLimiter } from '../rate-limit/key-limiter.js'
-import type { Storage } from '../storage/storage.js'
-import type { Clock } from '../time.js'
-import { checkActor, displayName, type Actor } from './actor.js'
-import { ENVIRONMENTS, isPublicId, STATUSES, toApiKey, type Access, type ApiKey, type Environment, type KeyStatus, type NewKey, type StoredKey } from './api-key.js'
-import { displayParts, generateKey } from './key-format.js'
-import type { KeyHasher } from './key-hash.js'
-
-/** Keys of an account that are neither revoked nor expired, at most. */
-const MAX_KEYS = 100
-/** Keys a page is filled up to. */
-const PAGE = 100
+// What may be done with keys, in process: the operations that the account routes and a host's own code are made of.
+import type { Actor } from './actor.js'
+import type { Access, ApiKey, Environment, KeyStatus } from './api-key.js'
+import type { Metadata, Scope } from '../register.js'
 
 /** The answer to an issue or a rotation. */
 export interface Issued {
@@ -20,6 +9,7 @@ export interface Issued {
   /** The full secret, here and nowhere else, ever. */
   plaintextKey: string | null
   apiKey: ApiKey
+  /** Keys that ended with it: none while an overlap lasts. */
   revokedPublicIds: string[]
   replayed: boolean
 }
@@ -41,19 +31,103 @@ export interface ListOptions {
   before?: string | undefined
 }
 
-/** What `app.selfServeKeys.keys` does. Refusals throw the errors of `docs/errors.md`. */
+/** A named key, as whoever wants it asks for it: safe to fill from a request's body. */
+export interface IssueInput {
+  /** 1–100 code points, kept byte for byte. */
+  label: string
+  /** @default that of `keys.defaultKey` */
+  environment?: Environment | undefined
+  /** @default 'secret' */
+  access?: Access | undefined
+  /** null: all that the account may grant. A publishable key has none. @default those of the default key */
+  scopes?: Scope[] | null | undefined
+  /** Origins that browsers may use it from. @default none: a publishable key follows the account's sites */
+  allowedOrigins?: string[] | undefined
+  /** Addresses and ranges that it may be used from. @default any */
+  allowedIps?: string[] | undefined
+  /** RFC 3339; null: never. @default now + `keys.lifetime` */
+  expiresAt?: string | null | undefined
+}
+
+/** Changes of a key; what is left out stays. Safe to fill from a request's body. */
+export interface UpdateInput {
+  label?: string | undefined
+  scopes?: Scope[] | null | undefined
+  allowedOrigins?: string[] | undefined
+  allowedIps?: string[] | undefined
+  /** A key that the host disabled, by an actor with the credential `host`, is the host's to enable. */
+  enabled?: boolean | undefined
+}
+
+/** What the host alone decides: an argument of its own, so that no body can reach it. */
+export interface HostInput {
+  /** JSON of at most 4 KiB, on `request.apiKey` and in no answer; null for none. A successor takes it over. */
+  metadata?: Metadata | null | undefined
+}
+
+/** A key of another system, known by its hash alone. */
+export interface ImportInput extends Omit<IssueInput, 'expiresAt'> {
+  /** SHA-256 of the whole key, in hex, base64 or base64url. Its shape must be among `keys.accept`. */
+  hash: string
+  /** What is shown of it: what it begins with, the first characters of its secret part, its last characters. @default '' */
+  prefix?: string | undefined
+  first8?: string | undefined
+  last4?: string | undefined
+  /** @default null: never */
+  expiresAt?: string | null | undefined
+  /** @default now */
+  createdAt?: string | undefined
+  /** @default null: it works */
+  disabledBy?: 'account' | 'host' | null | undefined
+}
+
+/** What `app.selfServeKeys.keys` does. Refusals throw the errors of `docs/errors.md`; a change that is refused changes nothing. */
 export interface KeyOperations {
   /**
    * Issues the account's default key of an environment, or rotates it: the one before ends in the same transaction.
    * @param options.environment default: that of `keys.defaultKey`
-   * @throws KEY_LIMIT_REACHED, API_KEY_NOT_ACTIVE (the host disabled the key), STORAGE_UNAVAILABLE
+   * @throws KEY_LIMIT_REACHED, API_KEY_NOT_ACTIVE (the host disabled the key), ACCOUNT_SUSPENDED, STORAGE_UNAVAILABLE
    */
   issueDefault (by: Actor, options?: { environment?: Environment | undefined }): Promise<Issued>
   /**
+   * Issues a named key.
+   * @throws INVALID_REQUEST, FORBIDDEN (a scope the account may not grant, or more than the acting key has),
+   *   KEY_LIMIT_REACHED, ACCOUNT_SUSPENDED, STORAGE_UNAVAILABLE
+   */
+  issue (by: Actor, input: IssueInput, host?: HostInput): Promise<Issued>
+  /**
+   * Replaces an active key by a successor that keeps label, scopes, origins, addresses and expiry.
+   * @param options.overlapSeconds how long the old key goes on working, at most `keys.maxOverlap`; default 0
+   * @throws API_KEY_NOT_FOUND, API_KEY_NOT_ACTIVE, INVALID_REQUEST, FORBIDDEN, ACCOUNT_SUSPENDED, STORAGE_UNAVAILABLE
+   */
+  rotate (by: Actor, publicId: string, options?: { overlapSeconds?: number | undefined }): Promise<Issued>
+  /**
+   * Moves a key's expiry, also of one that has expired.
+   * @param options.expiresAt RFC 3339, null for never; default: now + the lifetime such a key has
+   * @throws API_KEY_NOT_FOUND, API_KEY_NOT_ACTIVE, KEY_LIMIT_REACHED, INVALID_REQUEST, FORBIDDEN, ACCOUNT_SUSPENDED, STORAGE_UNAVAILABLE
+   */
+  renew (by: Actor, publicId: string, options?: { expiresAt?: string | null | undefined }): Promise<ApiKey>
+  /**
+   * Changes what a key is called and may do, or switches it off and on.
+   * @throws API_KEY_NOT_FOUND, API_KEY_NOT_ACTIVE, INVALID_REQUEST, FORBIDDEN, ACCOUNT_SUSPENDED, STORAGE_UNAVAILABLE
+   */
+  update (by: Actor, publicId: string, input: UpdateInput, host?: HostInput): Promise<ApiKey>
+  /**
    * Ends a key for good; its answer is the key as it then is. Again: the same answer, nothing changes.
-   * @throws API_KEY_NOT_FOUND, for another account's key too; STORAGE_UNAVAILABLE
+   * @throws API_KEY_NOT_FOUND, for another account's key too; FORBIDDEN; STORAGE_UNAVAILABLE
    */
   revoke (by: Actor, publicId: string): Promise<ApiKey>
+  /**
+   * Ends all keys of the account, for example when a person leaves. In one transaction.
+   * @param options.actorId only those that this person issued
+   */
+  revokeAll (by: Actor, options?: { actorId?: string | undefined }): Promise<{ revokedPublicIds: string[] }>
+  /**
+   * Stores a key of another system by its hash; the hash is moved under the current pepper after the key's first use.
+   * The same hash again changes nothing. Neither `maxKeys` nor the policy is asked.
+   * @throws INVALID_REQUEST, STORAGE_UNAVAILABLE
+   */
+  importHashed (by: Actor, input: ImportInput, host?: HostInput): Promise<ApiKey>
   /** The account's keys, newest first. @throws INVALID_REQUEST if `before` is no key of the account */
   list (accountId: string, options?: ListOptions): Promise<ApiKeyList>
   /** @throws API_KEY_NOT_FOUND, for another account's key too */
@@ -62,127 +136,4 @@ export interface KeyOperations {
   find (publicId: string): Promise<{ accountId: string, apiKey: ApiKey } | null>
   /** `active`: neither revoked nor expired. */
   count (accountId: string): Promise<{ total: number, active: number }>
-}
-
-/** How default keys are made. */
-export interface DefaultKeySettings {
-  readonly label: string
-  readonly environment: Environment
-  readonly access: Access
-  readonly scopes: readonly string[] | null
-  /** ms; null: never expires. */
-  readonly lifetime: number | null
-}
-
-export interface KeyOperationsParts {
-  readonly storage: Storage
-  readonly hasher: KeyHasher
-  readonly limiter: KeyLimiter
-  readonly clock: Clock
-  readonly prefix: (access: Access, environment: Environment) => string
-  readonly defaultKey: DefaultKeySettings
-}
-
-export function keyOperations (parts: KeyOperationsParts): KeyOperations {
-  const { storage, limiter, clock } = parts
-
-  const shown = async (keys: readonly StoredKey[]): Promise<ApiKey[]> => {
-    const now = clock.now()
-    const limits = await limiter.peek(keys.map((key) => key.publicId))
-    return keys.map((key, place) => toApiKey(key, limits[place]!, now))
-  }
-  const show = async (key: StoredKey): Promise<ApiKey> => (await shown([key]))[0]!
-
-  return {
-    async issueDefault (by, { environment = parts.defaultKey.environment } = {}) {
-      checkActor(by)
-      checkOneOf('environment', environment, ENVIRONMENTS)
-      const now = clock.now()
-      const { key, plaintext } = newDefaultKey(parts, by, environment, now)
-      const result = await storage.issueKey({ key, maxKeys: MAX_KEYS, now })
-      if (result.outcome === 'limit') {
-        throw makeError('KEY_LIMIT_REACHED', { details: { maxKeys: MAX_KEYS } })
-      }
-      if (result.outcome === 'disabled_by_host') {
-        throw makeError('API_KEY_NOT_ACTIVE', {
-          message: 'The default API key was disabled by the operator of this API and cannot be replaced here.',
-          details: { status: 'disabled' }
-        })
-      }
-      return {
-        action: result.outcome,
-        plaintextKey: plaintext,
-        apiKey: await show(result.key),
-        revokedPublicIds: result.replaced === null ? [] : [result.replaced.publicId],
-        replayed: false
-      }
-    },
-
-    async revoke (by, publicId) {
-      checkActor(by)
-      const result = isPublicId(publicId)
-        ? await storage.revokeKey({ accountId: by.accountId, publicId, reason: 'revoked', now: clock.now() })
-        : null
-      if (result === null) throw makeError('API_KEY_NOT_FOUND', {})
-      return await show(result.key)
-    },
-
-    async list (accountId, { environment, status, before } = {}) {
-      checkOneOf('environment', environment, ENVIRONMENTS)
-      checkOneOf('status', status, STATUSES)
-      const start = before === undefined || before === 'start' ? before : { publicId: before }
-      const page = typeof start === 'object' && !isPublicId(start.publicId)
-        ? null
-        : await storage.listKeys({ accountId, now: clock.now(), environment, status, before: start, limit: PAGE })
-      if (page === null) {
-        throw makeError('INVALID_REQUEST', { message: 'before: is not a key of this account', details: { field: 'before' } })
-      }
-      return { apiKeys: await shown(page.keys), truncated: page.before !== null, before: page.before }
-    },
-
-    async get (accountId, publicId) {
-      const key = isPublicId(publicId) ? await storage.getKey(accountId, publicId) : null
-      if (key === null) throw makeError('API_KEY_NOT_FOUND', {})
-      return await show(key)
-    },
-
-    async find (publicId) {
-      const key = isPublicId(publicId) ? await storage.findKey(publicId) : null
-      return key === null ? null : { accountId: key.accountId, apiKey: await show(key) }
-    },
-
-    async count (accountId) {
-      return await storage.countKeys(accountId, clock.now())
-    }
-  }
-}
-
-function checkOneOf (field: string, value: string | undefined, allowed: readonly string[]): void {
-  if (value === undefined || allowed.includes(value)) return
-  throw makeError('INVALID_REQUEST', { message: `${field}: must be one of ${allowed.join(', ')}`, details: { field } })
-}
-
-function newDefaultKey (
-  { prefix, hasher, defaultKey }: KeyOperationsParts, by: Actor, environment: Environment, now: number
-): { key: NewKey, plaintext: string } {
-  const plaintext = generateKey(prefix(defaultKey.access, environment))
-  const key: NewKey = {
-    publicId: `key_${ulid(now)}`,
-    accountId: by.accountId,
-    label: defaultKey.label,
-    environment,
-    access: defaultKey.access,
-    scopes: defaultKey.scopes === null ? null : [...defaultKey.scopes],
-    allowedOrigins: [],
-    allowedIps: [],
-    isDefault: true,
-    ...displayParts(plaintext),
-    ...hasher.current(plaintext),
-    createdBy: displayName(by),
-    metadata: null,
-    createdAt: now,
-    expiresAt: defaultKey.lifetime === null ? null : now + defaultKey.lifetime,
-    rotatedFrom: null
-  }
-  return { key, plaintext }
 }

@@ -27,3 +27,9 @@ export function missingScopes (granted: readonly string[] | null, required: Scop
   if (anyOfScopes !== undefined && !anyOfScopes.some((scope) => granted.includes(scope))) return anyOfScopes
   return null
 }
+
+/** The scopes of a key cut to what its account may grant; `null` is everything. */
+export function cutScopes (scopes: readonly string[] | null, grantable: readonly string[] | null): readonly string[] | null {
+  if (grantable === null) return scopes
+  return scopes === null ? grantable : scopes.filter((scope) => grantable.includes(scope))
+}

@@ -1,24 +1,32 @@
 // The options about keys and scopes, checked and completed.
-import { ENVIRONMENTS, type Access, type Environment } from '../keys/api-key.js'
-import { standardPrefix } from '../keys/key-format.js'
+import { ACCESSES, ENVIRONMENTS, type Access, type Environment } from '../keys/api-key.js'
+import { keyShape, MAX_LENGTH, standardPrefix, type AcceptedShape, type KeyShape } from '../keys/key-format.js'
 import type { Peppers } from '../keys/key-hash.js'
-import type { DefaultKeySettings } from '../keys/key-operations.js'
+import type { DefaultKeySettings } from '../keys/key-settings.js'
 import { isScope, readScopes } from '../keys/scopes.js'
 import { DAY } from '../time.js'
 import {
-  readDuration, readMap, readObject, readOneOf, readOptionalObject, readString, readStrings, readText, refuseOption
+  readDuration, readInteger, readMap, readObject, readOneOf, readOptionalObject, readString, readStrings, readText, refuseOption
 } from './reader.js'
 
 export interface CompleteKeyOptions {
   readonly prefix: (access: Access, environment: Environment) => string
   readonly peppers: Peppers | null
   readonly defaultKey: DefaultKeySettings
+  /** ms that a key lives unless its expiry is chosen; null: it never expires. */
+  readonly lifetime: number | null
+  /** ms that a key may live at most; null: no limit. */
+  readonly maxLifetime: number | null
+  /** ms that a rotated key may go on working at most. */
+  readonly maxOverlap: number
+  readonly originsRequired: boolean
+  readonly isKeyShaped: KeyShape
   /** ms */
   readonly retention: number
 }
 
 /** A hundred years: what ends later has no date that can be written down. */
-const MAX_LIFETIME = 100 * 365 * DAY
+export const MAX_LIFETIME = 100 * 365 * DAY
 const LABEL = /^(?!\s*$)[^\p{Cc}\p{Cs}]{1,100}$/u
 const PREFIX = /^[A-Za-z0-9_-]{1,64}$/
 
@@ -34,11 +42,18 @@ export function readScopeCatalogue (value: unknown): ReadonlySet<string> {
 }
 
 export function readKeys (value: unknown, catalogue: ReadonlySet<string>, usageRetention: number): CompleteKeyOptions {
-  const given = readOptionalObject('keys', value, ['prefix', 'peppers', 'defaultKey', 'retention'])
+  const given = readOptionalObject('keys', value, [
+    'prefix', 'peppers', 'defaultKey', 'lifetime', 'maxLifetime', 'maxOverlap', 'origins', 'accept', 'retention'
+  ])
   return {
     prefix: readPrefix(given.prefix),
     peppers: readPeppers(given.peppers),
     defaultKey: readDefaultKey(given.defaultKey, catalogue),
+    lifetime: readLifetime('keys.lifetime', given.lifetime),
+    maxLifetime: readLifetime('keys.maxLifetime', given.maxLifetime),
+    maxOverlap: readDuration('keys.maxOverlap', given.maxOverlap, 7 * DAY, { max: MAX_LIFETIME }),
+    originsRequired: readOneOf('keys.origins', given.origins, 'required', ['required', 'optional']) === 'required',
+    isKeyShaped: keyShape(readAccepted(given.accept)),
     // Usage refers to its keys: they must not go first.
     retention: readDuration('keys.retention', given.retention, Math.max(400 * DAY, usageRetention), { min: usageRetention })
   }
@@ -79,16 +94,37 @@ function readPeppers (value: unknown): Peppers | null {
 }
 
 function readDefaultKey (value: unknown, catalogue: ReadonlySet<string>): DefaultKeySettings {
-  const given = readOptionalObject('keys.defaultKey', value, ['label', 'environment', 'scopes', 'lifetime'])
+  const given = readOptionalObject('keys.defaultKey', value, ['label', 'environment', 'access', 'scopes', 'lifetime'])
   return {
     label: readString('keys.defaultKey.label', given.label, 'Default', LABEL, 'must have 1 to 100 printable characters'),
     environment: readOneOf('keys.defaultKey.environment', given.environment, 'live', ENVIRONMENTS),
-    access: 'secret',
+    access: readOneOf('keys.defaultKey.access', given.access, 'secret', ACCESSES),
     scopes: readDefaultScopes(given.scopes, catalogue),
-    lifetime: given.lifetime === undefined || given.lifetime === null
-      ? null
-      : readDuration('keys.defaultKey.lifetime', given.lifetime, 0, { max: MAX_LIFETIME })
+    lifetime: readLifetime('keys.defaultKey.lifetime', given.lifetime)
   }
+}
+
+/** ms; null for none. */
+function readLifetime (option: string, value: unknown): number | null {
+  return value === undefined || value === null ? null : readDuration(option, value, 0, { max: MAX_LIFETIME })
+}
+
+function readAccepted (value: unknown): AcceptedShape[] {
+  if (value === undefined) return []
+  if (!Array.isArray(value)) refuseOption('keys.accept', 'must be a list')
+  return Array.from(value, (shape: unknown, place) => {
+    const option = `keys.accept[${place}]`
+    const { pattern, maxLength, hash } = readObject(option, shape, ['pattern', 'maxLength', 'hash'])
+    if (!(pattern instanceof RegExp)) refuseOption(`${option}.pattern`, 'must be a regular expression')
+    if (maxLength === undefined) refuseOption(`${option}.maxLength`, 'is required')
+    if (hash !== 'sha256') refuseOption(`${option}.hash`, 'must be \'sha256\'')
+    // Of its own: without memory between calls, and for the whole value.
+    const flags = pattern.flags.replace(/[gy]/g, '')
+    return {
+      pattern: new RegExp(`^(?:${pattern.source})$`, flags.replace('m', '')),
+      maxLength: readInteger(`${option}.maxLength`, maxLength, 0, MAX_LENGTH)
+    }
+  })
 }
 
 function readDefaultScopes (value: unknown, catalogue: ReadonlySet<string>): readonly string[] | null {

@@ -1,17 +1,26 @@
 // Options checked, then completed: from here on only the completed object is used.
 import type { FastifyPluginAsync } from 'fastify'
-import {
-  readBoolean, readDuration, readInteger, readMethods, readObject, readOptionalObject, readString, readStrings, refuseOption
-} from './reader.js'
-import { readKeys, readScopeCatalogue, type CompleteKeyOptions } from './complete-keys.js'
-import type { SelfServeKeysOptions, StandardRouteSwitches } from './options.js'
+import type { AccountEvent } from '../audit/account-event.js'
+import { ACTION, CHANGES, type Wording } from '../audit/audit-entry.js'
+import type { PolicySettings } from '../policy/policies.js'
 import type { RateLimit } from '../rate-limit/rate-limit.js'
 import type { SessionResolver } from '../sessions/session.js'
 import type { Storage } from '../storage/storage.js'
-import { DAY, MINUTE, SECOND, systemClock, type Clock } from '../time.js'
+import { DAY, SECOND, systemClock, type Clock } from '../time.js'
+import { readAccountRoutes, readCookieMutations, readRoutes, type CompleteAccountRoutes } from './complete-account-routes.js'
+import { readKeys, readScopeCatalogue, type CompleteKeyOptions } from './complete-keys.js'
+import { readRateLimits } from './complete-limits.js'
+import { readPolicyOption } from './complete-policy.js'
+import type { SelfServeKeysOptions, StandardRouteSwitches } from './options.js'
+import type { Authorize } from './policy-options.js'
+import {
+  readBoolean, readDuration, readFunction, readInteger, readMethods, readObject, readOptionalObject, readString, readStrings,
+  refuseOption
+} from './reader.js'
 
 export interface CompleteOptions {
-  readonly session: SessionResolver
+  /** null: nobody signs in, keys alone open the account routes. */
+  readonly session: SessionResolver | null
   /** null: the default storage. */
   readonly storage: Storage | null
   readonly routePrefix: string
@@ -19,6 +28,8 @@ export interface CompleteOptions {
   readonly headers: readonly string[]
   readonly scopes: ReadonlySet<string>
   readonly keys: CompleteKeyOptions
+  /** null: no plans, every account may do everything. */
+  readonly policy: PolicySettings | null
   readonly rateLimits: readonly RateLimit[]
   readonly usage: null | {
     readonly retention: number
@@ -26,7 +37,11 @@ export interface CompleteOptions {
     readonly maxBuffered: number
     readonly prune: boolean
   }
-  readonly mutationLimit: RateLimit | null
+  readonly audit: { readonly wording: Wording, /** ms */ readonly retention: number }
+  /** null: every actor may do everything. */
+  readonly authorize: Authorize | null
+  readonly onEvent: ((event: AccountEvent) => unknown) | null
+  readonly accountRoutes: CompleteAccountRoutes
   /** null: a cookie never makes changes. */
   readonly cookieMutationOrigins: readonly string[] | null
   readonly openapi: { readonly sessionScheme: string | null, readonly hide: boolean }
@@ -37,8 +52,9 @@ export interface CompleteOptions {
 }
 
 const STORAGE_METHODS = [
-  'open', 'close', 'findKeyByHash', 'findKey', 'getKey', 'listKeys', 'countKeys', 'issueKey', 'revokeKey', 'rehashKeys',
-  'pruneKeys', 'recordUsage', 'readUsage', 'pruneUsage'
+  'open', 'close', 'findKeyByHash', 'findKey', 'getKey', 'listKeys', 'countKeys', 'issueKey', 'rotateKey', 'renewKey',
+  'updateKey', 'revokeKey', 'revokeKeys', 'importKey', 'rehashKeys', 'pruneKeys', 'addSite', 'removeSite', 'listSites',
+  'recordAudit', 'listAudit', 'pruneAudit', 'eraseAccount', 'recordUsage', 'readUsage', 'pruneUsage'
 ] as const satisfies ReadonlyArray<keyof Storage>
 
 /** Node's timers take no more; longer intervals would fire at once. */
@@ -53,22 +69,27 @@ export function completeOptions (options: SelfServeKeysOptions): CompleteOptions
     refuseOption('prefix', 'has no effect on this plugin (Fastify ignores it on fastify-plugin plugins); use routePrefix')
   }
   const given = readObject('', options, [
-    'session', 'storage', 'routePrefix', 'routes', 'headers', 'scopes', 'keys', 'rateLimit', 'usage', 'accountRoutes',
-    'cookieMutations', 'openapi', 'realm', 'logBindings', 'clock', 'timeout'
+    'session', 'storage', 'routePrefix', 'routes', 'headers', 'scopes', 'keys', 'policy', 'rateLimit', 'usage', 'audit',
+    'authorize', 'onEvent', 'accountRoutes', 'cookieMutations', 'openapi', 'realm', 'logBindings', 'clock', 'timeout'
   ])
   const scopes = readScopeCatalogue(given.scopes)
   const usage = readUsage(given.usage)
+  const accountRoutes = readAccountRoutes(given.accountRoutes, scopes)
   return {
-    session: readSession(given.session),
+    session: given.session === undefined && accountRoutes.apiKeys !== null ? null : readSession(given.session),
     storage: given.storage === undefined ? null : readMethods<Storage>('storage', given.storage, STORAGE_METHODS),
     routePrefix: readString('routePrefix', given.routePrefix, '/v1/me', /^(\/[^/?#\s]+)+$/, 'must be a path such as \'/v1/me\''),
     routes: readRoutes(given.routes),
     headers: readHeaders(given.headers),
     scopes,
     keys: readKeys(given.keys, scopes, usage?.retention ?? 1),
-    rateLimits: readRateLimits(given.rateLimit),
+    policy: readPolicyOption(given.policy, scopes),
+    rateLimits: readRateLimits('rateLimit', given.rateLimit),
     usage,
-    mutationLimit: readMutationLimit(given.accountRoutes),
+    audit: readAudit(given.audit),
+    authorize: readFunction('authorize', given.authorize),
+    onEvent: readFunction('onEvent', given.onEvent),
+    accountRoutes,
     cookieMutationOrigins: readCookieMutations(given.cookieMutations),
     openapi: readOpenapi(given.openapi),
     realm: readString('realm', given.realm, 'api', /^[\x20-\x21\x23-\x5b\x5d-\x7e]+$/, 'must be printable ASCII without " and \\'),
@@ -84,17 +105,6 @@ function readSession (value: unknown): SessionResolver {
   return resolver
 }
 
-function readRoutes (value: unknown): CompleteOptions['routes'] {
-  if (value === false) return false
-  if (typeof value === 'function') return value as FastifyPluginAsync
-  const given = value === undefined || value === true ? {} : readObject('routes', value, ['defaultKey', 'keys', 'usage'])
-  return {
-    defaultKey: readBoolean('routes.defaultKey', given.defaultKey, true),
-    keys: readBoolean('routes.keys', given.keys, true),
-    usage: readBoolean('routes.usage', given.usage, true)
-  }
-}
-
 function readHeaders (value: unknown): string[] {
   if (value === undefined) return ['x-api-key', 'authorization']
   const lower = Array.isArray(value) ? value.map((name: unknown) => typeof name === 'string' ? name.toLowerCase() : name) : value
@@ -103,26 +113,6 @@ function readHeaders (value: unknown): string[] {
   const taken = names.find((name) => TAKEN_HEADERS.has(name))
   if (taken !== undefined) refuseOption('headers', `must not name ${taken}: an API key is never read from there`)
   return [...new Set(names)]
-}
-
-function readRateLimits (value: unknown): RateLimit[] {
-  if (value === undefined || value === false) return []
-  const several = Array.isArray(value)
-  const limits = Array.from(several ? value : [value], (limit: unknown, place) =>
-    readRateLimit(several ? `rateLimit[${place}]` : 'rateLimit', limit))
-  if (new Set(limits.map(({ name }) => name)).size < limits.length) refuseOption('rateLimit', 'must have a different name for each limit')
-  return limits
-}
-
-function readRateLimit (option: string, value: unknown): RateLimit {
-  const given = readObject(option, value, ['name', 'max', 'timeWindow'])
-  if (given.max === undefined) refuseOption(`${option}.max`, 'is required')
-  if (given.timeWindow === undefined) refuseOption(`${option}.timeWindow`, 'is required')
-  return {
-    name: readString(`${option}.name`, given.name, 'default', /^[a-z][a-z0-9_-]{0,31}$/, 'must be 1 to 32 lower-case letters, digits, _ and -'),
-    max: readInteger(`${option}.max`, given.max, 0),
-    windowMs: readDuration(`${option}.timeWindow`, given.timeWindow, 0, { min: SECOND })
-  }
 }
 
 function readUsage (value: unknown): CompleteOptions['usage'] {
@@ -136,23 +126,18 @@ function readUsage (value: unknown): CompleteOptions['usage'] {
   }
 }
 
-function readMutationLimit (value: unknown): RateLimit | null {
-  const { rateLimit } = readOptionalObject('accountRoutes', value, ['rateLimit'])
-  if (rateLimit === false) return null
-  if (rateLimit === undefined) return { name: 'account', max: 60, windowMs: MINUTE }
-  const option = 'accountRoutes.rateLimit'
-  return { ...readRateLimit(option, readObject(option, rateLimit, ['max', 'timeWindow'])), name: 'account' }
-}
-
-function readCookieMutations (value: unknown): readonly string[] | null {
-  if (value === undefined || value === false) return null
-  const { origins } = readObject('cookieMutations', value, ['origins'])
-  const rule = 'must be an origin as browsers send it, such as \'https://example.com\''
-  const list = readStrings('cookieMutations.origins', origins, /^https?:/, rule)
-  list.forEach((origin, place) => {
-    if (!URL.canParse(origin) || new URL(origin).origin !== origin || origin.includes('*')) refuseOption(`cookieMutations.origins[${place}]`, rule)
-  })
-  return list
+function readAudit (value: unknown): CompleteOptions['audit'] {
+  const given = readOptionalObject('audit', value, ['names', 'retention'])
+  const names = given.names === undefined ? {} : readObject('audit.names', given.names, Object.keys(CHANGES))
+  const wording = Object.fromEntries(Object.entries(CHANGES).map(([change, sentence]) => {
+    const name = `audit.names["${change}"]`
+    const { action, detail } = readOptionalObject(name, names[change], ['action', 'detail'])
+    return [change, {
+      action: readString(`${name}.action`, action, change, ACTION, 'must be 1 to 64 letters, digits, _, ., : and -'),
+      detail: readString(`${name}.detail`, detail, sentence, /^.{1,200}$/u, 'must be text of 1 to 200 characters')
+    }]
+  })) as Wording
+  return { wording, retention: readDuration('audit.retention', given.retention, 400 * DAY) }
 }
 
 function readOpenapi (value: unknown): CompleteOptions['openapi'] {

@@ -1,16 +1,21 @@
 // The plugin's options, as a host writes them.
 import type { FastifyPluginAsync } from 'fastify'
+import type { AccountEvent } from '../audit/account-event.js'
 import type { Access, Environment } from '../keys/api-key.js'
 import type { Peppers } from '../keys/key-hash.js'
 import type { Scope } from '../register.js'
 import type { SessionResolver } from '../sessions/session.js'
 import type { Storage } from '../storage/storage.js'
 import type { Clock, Duration } from '../time.js'
+import type { AuditOptions, Authorize, PolicyOptions, RateLimitOption } from './policy-options.js'
 
 /** Options of `app.register(selfServeKeys, …)`. What is not understood fails at `ready()`, naming the option. */
 export interface SelfServeKeysOptions {
-  /** Who is signed in, by the host's own auth: `betterAuthSession(auth)`, `jwtSession({ … })` or your own. */
-  session: SessionResolver
+  /**
+   * Who is signed in, by the host's own auth: `betterAuthSession(auth)`, `jwtSession({ … })` or your own. May be left out
+   * only where `accountRoutes.apiKeys` opens the account routes to keys.
+   */
+  session?: SessionResolver
   /** Where keys and usage are kept. @default kyselyStorage(): the SQLite file ./self-serve-keys.db */
   storage?: Storage
   /** Where the account routes live; may hold parameters. @default '/v1/me' */
@@ -25,13 +30,25 @@ export interface SelfServeKeysOptions {
   /** The catalogue of scopes, name → description. A route or key that names another is refused. @default {} */
   scopes?: Record<Scope, string>
   keys?: KeyOptions
-  /** One or several rate limits of every key, by key. @default false */
+  /** What each account may do: its plan. @default none: every account may do everything */
+  policy?: PolicyOptions
+  /** One or several rate limits of every key, by key, unless the account's policy has its own. @default false */
   rateLimit?: false | RateLimitOption | RateLimitOption[]
   /** `false`: nothing is recorded. @default on */
   usage?: false | UsageOptions
+  audit?: AuditOptions
+  /** May this actor do this on the standard account routes? `false` is 403, no clear answer 503. @default every actor may do all */
+  authorize?: Authorize
+  /** Called after the commit of every change. What it throws is logged; the answer does not wait for it. @default none */
+  onEvent?: (event: AccountEvent) => unknown
   accountRoutes?: {
     /** Of authenticated mutations, by account. `false`: none. @default { max: 60, timeWindow: '1 minute' } */
     rateLimit?: false | Omit<RateLimitOption, 'name'>
+    /**
+     * Opens the account routes to secret API keys: the scope that a key needs to read, and to change. A key never gives
+     * away more than it has. @default false: sessions alone
+     */
+    apiKeys?: false | { read: Scope, write: Scope }
   }
   /**
    * Lets a session cookie make changes where the browser says that the request comes from this site: `Sec-Fetch-Site`
@@ -50,18 +67,24 @@ export interface SelfServeKeysOptions {
   logBindings?: boolean
   /** Where time is read from. @default the system's */
   clock?: Clock
-  /** How long storage and session resolver may take before the answer is 503. @default 2000 (ms) */
+  /** How long storage, session and policy resolver and `authorize` may take before the answer is 503. @default 2000 (ms) */
   timeout?: Duration
 }
 
 /** Which of the standard account routes there are. */
 export interface StandardRouteSwitches {
-  /** `POST /api-keys`. @default true */
+  /** `GET` of the prefix itself: the session's profile. @default false */
+  profile?: boolean
+  /** `POST /api-keys` for the default key. @default true */
   defaultKey?: boolean
-  /** `GET /api-keys`, `GET` and `DELETE /api-keys/:publicId`. @default true */
+  /** `POST /api-keys` for named keys, and everything else under `/api-keys`. @default true */
   keys?: boolean
   /** `GET /usage`. @default true */
   usage?: boolean
+  /** Everything under `/sites`. @default true */
+  sites?: boolean
+  /** `GET /audit`. @default true */
+  audit?: boolean
 }
 
 /** How keys look, are hashed and kept. */
@@ -82,23 +105,28 @@ export interface KeyOptions {
     label?: string
     /** When the request names none. @default 'live' */
     environment?: Environment
+    /** @default 'secret' */
+    access?: Access
     /** @default the `*:read` scopes of the catalogue; null, all, when the catalogue is empty */
     scopes?: Scope[] | null
     /** @default null: never expires */
     lifetime?: Duration | null
   }
+  /** How long a named key lives unless its expiry is chosen. @default null: it never expires */
+  lifetime?: Duration | null
+  /** How long a key may live. @default null: no limit */
+  maxLifetime?: Duration | null
+  /** How long a rotated key may go on working beside its successor. @default '7 days' */
+  maxOverlap?: Duration
+  /**
+   * A publishable key that names no origins, of an account without sites: refused (`required`), or good from anywhere.
+   * @default 'required'
+   */
+  origins?: 'required' | 'optional'
+  /** Shapes of keys that another system issued, for those that are imported. The pattern matches the whole key. @default none */
+  accept?: Array<{ pattern: RegExp, maxLength: number, hash: 'sha256' }>
   /** How long revoked and expired keys are kept; at least as long as usage. @default '400 days' */
   retention?: Duration
-}
-
-/** At most `max` requests in a window. */
-export interface RateLimitOption {
-  /** Shown in headers and lists. @default 'default' */
-  name?: string
-  /** Requests a window admits. */
-  max: number
-  /** How long a window lasts, from its first request; at least a second. */
-  timeWindow: Duration
 }
 
 /** How usage is recorded and kept. */

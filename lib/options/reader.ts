@@ -74,6 +74,12 @@ export function readOneOf<T extends string> (option: string, value: unknown, fal
   return allowed.includes(value as T) ? value as T : refuseOption(option, `must be one of ${allowed.join(', ')}`)
 }
 
+/** A function; null where it was left out. */
+export function readFunction<T> (option: string, value: unknown): T | null {
+  if (value === undefined) return null
+  return typeof value === 'function' ? value as T : refuseOption(option, 'must be a function')
+}
+
 /** An object with these methods, checked for being there and not called. */
 export function readMethods<T> (option: string, value: unknown, names: readonly string[]): T {
   const methods = value as Record<string, unknown> | null

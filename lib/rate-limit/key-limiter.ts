@@ -2,24 +2,33 @@
 import type { RateLimitState } from '../keys/api-key.js'
 import type { Bucket, Consumed, LimitState, RateLimit, RateLimitStore } from './rate-limit.js'
 
+/** A key and the limits its account's policy gives it; null: the plugin's own. */
+export interface LimitedKey { readonly publicId: string, readonly limits: readonly RateLimit[] | null }
+
 export interface KeyLimiter {
-  /** Charges one request of a verified key; null when keys have no rate limit. */
-  consume (publicId: string): Promise<Consumed | null>
+  /** Charges one request of a verified key; null when it has no rate limit. */
+  consume (key: LimitedKey): Promise<Consumed | null>
   /** Where the limits of these keys stand, one list a key, charging nothing. */
-  peek (publicIds: readonly string[]): Promise<RateLimitState[][]>
+  peek (keys: readonly LimitedKey[]): Promise<RateLimitState[][]>
 }
 
-export function keyLimiter (store: RateLimitStore, limits: readonly RateLimit[]): KeyLimiter {
-  const bucketsOf = (publicId: string): Bucket[] => limits.map((limit) => ({ id: `${publicId}/${limit.name}`, limit }))
+export function keyLimiter (store: RateLimitStore, defaults: readonly RateLimit[]): KeyLimiter {
+  const bucketsOf = ({ publicId, limits }: LimitedKey): Bucket[] =>
+    (limits ?? defaults).map((limit) => ({ id: `${publicId}/${limit.name}`, limit }))
   return {
-    async consume (publicId) {
-      return limits.length === 0 ? null : await store.consume(bucketsOf(publicId))
+    async consume (key) {
+      const buckets = bucketsOf(key)
+      return buckets.length === 0 ? null : await store.consume(buckets)
     },
-    async peek (publicIds) {
-      if (limits.length === 0) return publicIds.map(() => [])
-      const states = await store.peek(publicIds.flatMap(bucketsOf))
-      return publicIds.map((_id, place) =>
-        states.slice(place * limits.length, (place + 1) * limits.length).map(toRateLimitState))
+    async peek (keys) {
+      const buckets = keys.map(bucketsOf)
+      const all = buckets.flat()
+      const states = all.length === 0 ? [] : await store.peek(all)
+      let next = 0
+      return buckets.map((own) => {
+        next += own.length
+        return states.slice(next - own.length, next).map(toRateLimitState)
+      })
     }
   }
 }

@@ -1,10 +1,13 @@
 // JSON Web Tokens as a session resolver, verified with jose (RFC 7519, RFC 8725).
-import { createRemoteJWKSet, errors, jwtVerify, type JWTPayload, type JWTVerifyGetKey } from 'jose'
+import { createLocalJWKSet, createRemoteJWKSet, errors, jwtVerify, type JSONWebKeySet, type JWTPayload, type JWTVerifyGetKey } from 'jose'
 import type { Account, SessionAsk, SessionResolver } from './session.js'
 
 export interface JwtSessionOptions {
-  /** URL of the issuer's JSON Web Key Set. Either this or `secret`. */
-  jwks?: string | URL
+  /**
+   * URL of the issuer's JSON Web Key Set, or what gives the set to a host that is its own issuer: asked for each token,
+   * and a throw is a failure (503). Either this or `secret`.
+   */
+  jwks?: string | URL | (() => JSONWebKeySet | Promise<JSONWebKeySet>)
   /** Shared secret of an HMAC algorithm, at least 32 characters. */
   secret?: string
   /** `iss` must be this. */
@@ -44,9 +47,7 @@ export function jwtSession (options: JwtSessionOptions): SessionResolver {
   for (const [name, value] of Object.entries({ issuer, audience })) {
     if (typeof value !== 'string' || value === '') throw new TypeError(`jwtSession: "${name}" must be a string.`)
   }
-  const key: JWTVerifyGetKey = options.jwks === undefined
-    ? async () => new TextEncoder().encode(options.secret)
-    : createRemoteJWKSet(new URL(options.jwks))
+  const key = keyOf(options)
 
   const accountOf = async (token: string, ask: SessionAsk): Promise<Account | null> => {
     let claims: JWTPayload
@@ -66,6 +67,21 @@ export function jwtSession (options: JwtSessionOptions): SessionResolver {
         return token === undefined ? null : await accountOf(token, ask)
       }
     })
+  }
+}
+
+function keyOf ({ jwks, secret }: JwtSessionOptions): JWTVerifyGetKey {
+  if (jwks === undefined) return async () => new TextEncoder().encode(secret)
+  if (typeof jwks !== 'function') return createRemoteJWKSet(new URL(jwks))
+  return async (header, token) => {
+    let keys: JSONWebKeySet
+    try {
+      keys = await jwks()
+    } catch (cause) {
+      // In words of its own: one of jose's would be taken for a fault of the token.
+      throw new Error('The key set could not be had.', { cause })
+    }
+    return await createLocalJWKSet(keys)(header, token)
   }
 }
 

@@ -1,7 +1,18 @@
 // The executable form of the storage port: one suite that every storage passes, under any test runner.
+import { actingEndCases } from './contract/acting-ends.js'
+import { actingCases } from './contract/acting.js'
+import { auditCases } from './contract/audit.js'
+import { erasureCases } from './contract/erasure.js'
+import { importCases } from './contract/imports.js'
 import { issueCases } from './contract/issue.js'
 import { keyCases } from './contract/keys.js'
 import { listCases } from './contract/lists.js'
+import { renewalCases } from './contract/renewal.js'
+import { revocationCases } from './contract/revocation.js'
+import { rotationCases } from './contract/rotation.js'
+import { siteCases } from './contract/sites.js'
+import { statusCases } from './contract/statuses.js'
+import { updateCases } from './contract/updates.js'
 import { usageReadingCases } from './contract/usage-reading.js'
 import { usageRecordingCases } from './contract/usage-recording.js'
 import type { Storage } from './storage.js'
@@ -9,7 +20,24 @@ import type { Storage } from './storage.js'
 /** One claim about a storage: `run` rejects, with an AssertionError where an answer is wrong, if it does not hold. */
 export interface ContractCase { readonly name: string, readonly run: () => Promise<void> }
 
-const CASES = { ...issueCases, ...keyCases, ...listCases, ...usageReadingCases, ...usageRecordingCases }
+const CASES = {
+  ...issueCases,
+  ...rotationCases,
+  ...renewalCases,
+  ...updateCases,
+  ...revocationCases,
+  ...statusCases,
+  ...importCases,
+  ...actingCases,
+  ...actingEndCases,
+  ...keyCases,
+  ...listCases,
+  ...siteCases,
+  ...auditCases,
+  ...erasureCases,
+  ...usageReadingCases,
+  ...usageRecordingCases
+}
 
 /** ms that a storage may wait for a lock while the suite runs. */
 const TIMEOUT = 10_000

@@ -4,7 +4,13 @@
 // resolves, none of it happened when it rejects. Account ids compare as bytes. Times are ms since the epoch and always
 // come from the caller. A storage that cannot do what is asked rejects; it never answers "not found" instead.
 // `storageContract` (fastify-self-serve-keys/testing) is the executable form of this page.
-import type { Environment, KeyRef, KeyStatus, NewKey, StoredKey } from '../keys/api-key.js'
+import type { Audited, NewAuditEntry, StoredAuditEntry } from '../audit/audit-entry.js'
+import type { Environment, KeyRef, KeyStatus, StoredKey } from '../keys/api-key.js'
+import type {
+  ImportKeyInput, IssueKeyInput, KeyRefusal, RenewKeyInput, RevokeKeyInput, RevokeKeysInput, RotateKeyInput,
+  UpdateKeyInput
+} from '../keys/key-changes.js'
+import type { AddSiteInput, RemoveSiteInput, StoredSite } from '../sites/site-changes.js'
 import { DAY } from '../time.js'
 import type { SlotUnit } from './slots.js'
 
@@ -38,20 +44,46 @@ export interface Storage {
   /** `active`: keys neither revoked nor expired at `now`. */
   countKeys (accountId: string, now: number): Promise<{ total: number, active: number }>
 
-  /**
-   * Stores a key. With `key.isDefault` it replaces the holder of the account's default slot for that environment.
-   * The account's lock is held from reading the slot and the count to the commit; `decideIssue` decides.
-   */
-  issueKey (input: IssueKeyInput): Promise<IssueKeyResult>
-  /**
-   * Ends a key of the account for good, `null` if it has no such key. A key that is revoked already stays as it is:
-   * same `revokedAt`, `changed: false`. Clears the default slot if the key held it.
-   */
-  revokeKey (input: RevokeKeyInput): Promise<RevokeKeyResult | null>
+  // Changes of keys. Each holds the account's lock from reading the rows its intention wants (`keyIntentions`) to the commit,
+  // does what the intention decides on them, and writes the audit entries in the same transaction.
+  /** Stores a key; a default one replaces the holder of its slot. */
+  issueKey (input: IssueKeyInput): Promise<KeyOutcome>
+  /** Replaces a key by a successor, at once or with an overlap. */
+  rotateKey (input: RotateKeyInput): Promise<KeyOutcome>
+  /** Moves a key's expiry. */
+  renewKey (input: RenewKeyInput): Promise<KeyOutcome>
+  /** Changes what a key is called and may do, and switches it off and on. A changed label or scope is a new version. */
+  updateKey (input: UpdateKeyInput): Promise<KeyOutcome>
+  /** Ends a key for good. One that is revoked already stays as it is: same `revokedAt`, `unchanged`. */
+  revokeKey (input: RevokeKeyInput): Promise<KeyOutcome>
+  /** Ends all keys of an account, or all that one person issued. */
+  revokeKeys (input: RevokeKeysInput): Promise<KeyOutcome>
+  /** Stores a key with the hash of another system, unless a key has that hash or had it before it was moved. */
+  importKey (input: ImportKeyInput): Promise<KeyOutcome>
   /** Replaces hashes, each only if the key still has the old one. Changes nothing else. Runs beside requests. */
   rehashKeys (moves: readonly RehashMove[]): Promise<void>
   /** Removes at most `limit` keys that ended before `endedBefore`; answers how many. */
   pruneKeys (endedBefore: number, limit: number): Promise<number>
+
+  /** Adds a site under the account's lock, unless the account has it already or has as many as it may have. */
+  addSite (input: AddSiteInput): Promise<SiteOutcome>
+  /** Removes a site of the account; `null` if it has no such site. */
+  removeSite (input: RemoveSiteInput): Promise<SiteOutcome | null>
+  /** Newest first. Asked on requests with a publishable key too, from the primary. */
+  listSites (accountId: string, limit: number): Promise<readonly StoredSite[]>
+
+  /** Adds an entry of the host's own; ids ascend by account. */
+  recordAudit (accountId: string, entry: NewAuditEntry): Promise<StoredAuditEntry>
+  /** Newest first, with the exact number of all that match. */
+  listAudit (query: AuditQuery): Promise<{ readonly entries: readonly StoredAuditEntry[], readonly total: number }>
+  /** Removes at most `limit` entries from before `before`; answers how many. */
+  pruneAudit (before: number, limit: number): Promise<number>
+
+  /**
+   * Removes at most `limit` rows of an account, its keys first, and at the end the account itself; answers how many, 0 when
+   * nothing is left. Numbers of keys and accounts are never given again.
+   */
+  eraseAccount (accountId: string, limit: number): Promise<number>
 
   /**
    * Adds events, hour totals, day totals and `lastUsedAt` in one transaction. A batch whose id was recorded before
@@ -84,24 +116,33 @@ export interface ListKeysQuery {
  */
 export type KeyPage = { readonly keys: readonly StoredKey[], readonly before: string | null } | null
 
-export interface IssueKeyInput {
-  readonly key: NewKey
-  readonly maxKeys: number
-  readonly now: number
-}
-export type IssueKeyResult =
-  | { readonly outcome: 'issued', readonly key: StoredKey, readonly replaced: null }
-  | { readonly outcome: 'rotated', readonly key: StoredKey, readonly replaced: StoredKey }
-  | { readonly outcome: 'limit' }
-  | { readonly outcome: 'disabled_by_host' }
+/** What became of a change of keys. */
+export type KeyOutcome =
+  | { readonly outcome: 'refused', readonly refusal: KeyRefusal }
+  /** `key`: as it stands; null where a change of several keys found none. */
+  | { readonly outcome: 'unchanged', readonly key: StoredKey | null }
+  /** `key`: the one stored, else the first updated. `updated`: the rows that changed, as they are now. */
+  | {
+    readonly outcome: 'changed'
+    readonly key: StoredKey
+    readonly updated: readonly StoredKey[]
+    readonly entries: ReadonlyArray<Audited<StoredAuditEntry>>
+  }
 
-export interface RevokeKeyInput {
+export type SiteOutcome =
+  | { readonly outcome: 'limit' }
+  | { readonly outcome: 'unchanged', readonly site: StoredSite }
+  | { readonly outcome: 'changed', readonly site: StoredSite, readonly entries: ReadonlyArray<Audited<StoredAuditEntry>> }
+
+export interface AuditQuery {
   readonly accountId: string
-  readonly publicId: string
-  readonly reason: string
-  readonly now: number
+  readonly limit: number
+  readonly offset: number
+  /** Exactly this. */
+  readonly action?: string | undefined
+  /** Somewhere in action, target type, target id or detail; `%` and `_` are characters like any other, see `foldCase`. */
+  readonly search?: string | undefined
 }
-export interface RevokeKeyResult { readonly key: StoredKey, readonly changed: boolean }
 
 export interface RehashMove {
   readonly publicId: string

@@ -1,6 +1,7 @@
 // The usage snapshot: what a customer sees of a window of time. An operational view, not a bill.
 import { makeError } from '../errors.js'
 import { statusOf, type Environment, type KeyStatus, type RateLimitState } from '../keys/api-key.js'
+import type { Policies } from '../policy/policies.js'
 import type { KeyLimiter } from '../rate-limit/key-limiter.js'
 import type { Scope } from '../register.js'
 import { SLOT_MS } from '../storage/slots.js'
@@ -67,12 +68,13 @@ export interface UsageSnapshot {
 export interface UsageSnapshotParts {
   readonly storage: Pick<Storage, 'readUsage'>
   readonly limiter: KeyLimiter
+  readonly policies: Pick<Policies, 'current'>
   readonly clock: Clock
 }
 
 /** Reads what was flushed: the caller flushes this instance's buffer first. */
 export async function usageSnapshot (
-  { storage, limiter, clock }: UsageSnapshotParts, accountId: string, window: UsageWindow
+  { storage, limiter, policies, clock }: UsageSnapshotParts, accountId: string, window: UsageWindow
 ): Promise<UsageSnapshot> {
   if (!Object.hasOwn(WINDOWS, window)) {
     throw makeError('INVALID_REQUEST', { message: `window: must be one of ${Object.keys(WINDOWS).join(', ')}`, details: { field: 'window' } })
@@ -94,7 +96,8 @@ export async function usageSnapshot (
   }
 
   const perKey = rows.perKey.slice(0, PER_KEY)
-  const limits = await limiter.peek(perKey.map(({ key }) => key.publicId))
+  const { rateLimits } = await policies.current(accountId)
+  const limits = await limiter.peek(perKey.map(({ key }) => ({ publicId: key.publicId, limits: rateLimits })))
   return {
     window,
     windowStart: toIso(start),

@@ -109,7 +109,7 @@ t.test('Auth', async (t) => {
       t.equal(head.status, 200, `HEAD ${path}`)
       t.equal(head.text, '')
     }
-    const allowed = { [KEYS]: 'GET, HEAD, POST, OPTIONS', [`${KEYS}/${key.publicId}`]: 'GET, HEAD, DELETE, OPTIONS', '/usage': 'GET, HEAD, OPTIONS' }
+    const allowed = { [KEYS]: 'GET, HEAD, POST, OPTIONS', [`${KEYS}/${key.publicId}`]: 'GET, HEAD, PATCH, DELETE, OPTIONS', '/usage': 'GET, HEAD, OPTIONS' }
     for (const [path, allow] of Object.entries(allowed)) {
       const options = await ann.browse('OPTIONS', path)
       t.equal(options.status, 204, `OPTIONS ${path}`)
@@ -253,7 +253,7 @@ t.test('Routes', async (t) => {
   await t.test('POST /v1/me/api-keys with a bad body is 400 that names the field, and no key changes', async (t) => {
     const before = await steadyListOf(person)
     const bad = [
-      [{ environment: 'staging' }, /environment/], [{ environment: ['live'] }, /environment/], [{ label: 'x' }, /label/],
+      [{ environment: 'staging' }, /environment/], [{ environment: ['live'] }, /environment/], [{ colour: 'red' }, /colour/], [{ access: 'secret' }, /label/],
       [[], /body/], ['live', /body/]
     ] as const
     for (const [body, field] of bad) {
@@ -623,8 +623,13 @@ t.test('"See the API reference": the document lists these routes under the sessi
   const key = [{ apiKey: [] }]
   t.strictSame(secured, {
     '/api/v1/me/api-keys': { get: session, post: session },
-    '/api/v1/me/api-keys/{publicId}': { get: session, delete: session },
+    '/api/v1/me/api-keys/{publicId}': { get: session, patch: session, delete: session },
+    '/api/v1/me/api-keys/{publicId}/rotate': { post: session },
+    '/api/v1/me/api-keys/{publicId}/renew': { post: session },
     '/api/v1/me/usage': { get: session },
+    '/api/v1/me/sites': { get: session, post: session },
+    '/api/v1/me/sites/{siteId}': { delete: session },
+    '/api/v1/me/audit': { get: session },
     '/api/v1/blocks': { get: key },
     '/api/v1/blocks/{number}': { get: key },
     '/api/v1/transactions': { post: key },

@@ -1,9 +1,10 @@
 // Keys for tests: about to be stored, stored, and stored in a given status.
 import type { KeyStatus, StoredKey } from '../../lib/keys/api-key.js'
-import { firstState } from '../../lib/storage/decide.js'
+import { firstState } from '../../lib/keys/key-lifecycle.js'
 import { newKey, NOW } from '../../lib/storage/contract/samples.js'
 
-export { ACCOUNT, event, failure, issue, keysOf, newKey, NOW, OTHER_ACCOUNT, record, revoke } from '../../lib/storage/contract/samples.js'
+export * from '../../lib/storage/contract/samples.js'
+export * from '../../lib/storage/contract/steps.js'
 
 /** A key as a storage would hand it out. */
 export function storedKey (overrides: Partial<StoredKey> = {}): StoredKey {

@@ -142,7 +142,7 @@ t.test('a bad body is refused, names its field, and changes nothing', async (t) 
     ['environment null', '{"environment":null}', 'environment'],
     ['environment true', '{"environment":true}', 'environment'],
     ['unknown field', '{"colour":"red"}', 'colour'],
-    ['a field of a named key', '{"environment":"live","label":"CI"}', 'label'],
+    ['a field of a named key without its label', '{"environment":"live","allowedIps":[]}', 'label'],
     ['unknown field with a NUL', '{"a\\u0000":1}', 'a\u0000'],
     ['the account in the body', '{"accountId":"user_b"}', 'accountId'],
     ['constructor', '{"constructor":1}', 'constructor'],
@@ -395,21 +395,31 @@ t.test('HEAD stands beside every GET, whatever the host\'s setting, and OPTIONS 
     const { apiKey } = await issueDefault(app)
     const allowed = {
       [KEYS]: 'GET, HEAD, POST, OPTIONS',
-      [`${KEYS}/${apiKey.publicId}`]: 'GET, HEAD, DELETE, OPTIONS',
-      '/v1/me/usage': 'GET, HEAD, OPTIONS'
+      [`${KEYS}/${apiKey.publicId}`]: 'GET, HEAD, PATCH, DELETE, OPTIONS',
+      [`${KEYS}/${apiKey.publicId}/rotate`]: 'POST, OPTIONS',
+      [`${KEYS}/${apiKey.publicId}/renew`]: 'POST, OPTIONS',
+      '/v1/me/usage': 'GET, HEAD, OPTIONS',
+      '/v1/me/sites': 'GET, HEAD, POST, OPTIONS',
+      '/v1/me/sites/site_1': 'DELETE, OPTIONS',
+      '/v1/me/audit': 'GET, HEAD, OPTIONS'
     }
     for (const [url, allow] of Object.entries(allowed)) {
       const [get, head, options] = [await ask(app, 'GET', url), await ask(app, 'HEAD', url), await ask(app, 'OPTIONS', url)]
-      t.equal(head.statusCode, 200, url)
-      t.equal(head.body, '', url)
-      t.equal(head.headers['content-length'], String(Buffer.byteLength(get.body)), url)
-      t.equal(head.headers['cache-control'], 'no-store', url)
+      if (allow.startsWith('GET')) {
+        t.equal(head.statusCode, 200, url)
+        t.equal(head.body, '', url)
+        t.equal(head.headers['content-length'], String(Buffer.byteLength(get.body)), url)
+        t.equal(head.headers['cache-control'], 'no-store', url)
+      } else {
+        t.equal(get.statusCode, 404, url)
+        t.equal(head.statusCode, 404, url)
+      }
       t.equal(options.statusCode, 204, url)
       t.equal(options.body, '', url)
       t.equal(options.headers.allow, allow, url)
       t.equal(options.headers['cache-control'], 'no-store', url)
       t.equal((await ask(app, 'OPTIONS', url, { headers: BROWSER })).statusCode, 204, `${url} with a cookie`)
-      for (const method of ['HEAD', 'OPTIONS']) {
+      for (const method of ['OPTIONS', ...allow.startsWith('GET') ? ['HEAD'] : []]) {
         const nobody = await ask(app, method, url, { headers: {} })
         t.equal(nobody.statusCode, 401, `${method} ${url}`)
         t.equal(nobody.headers['cache-control'], 'no-store', `${method} ${url}`)
@@ -558,10 +568,14 @@ t.test('a routePrefix may hold parameters, which reach the resolver', async (t) 
 t.test('routes: false leaves the account routes out, and switches leave out single ones', async (t) => {
   const table: Record<string, [object | boolean, Partial<Record<string, number>>]> = {
     none: [false, { 'GET /api-keys': 404, 'POST /api-keys': 404, 'GET /usage': 404, 'OPTIONS /api-keys': 404 }],
-    all: [true, { 'GET /api-keys': 200, 'POST /api-keys': 201, 'DELETE /api-keys/x': 404, 'GET /usage': 200 }],
-    'no default key': [{ defaultKey: false }, { 'GET /api-keys': 200, 'POST /api-keys': 404, 'GET /usage': 200 }],
+    all: [true, { 'GET /api-keys': 200, 'POST /api-keys': 201, 'DELETE /api-keys/x': 404, 'GET /usage': 200, 'GET /sites': 200, 'GET /audit': 200, 'GET ': 404 }],
+    'no default key': [{ defaultKey: false }, { 'GET /api-keys': 200, 'POST /api-keys': 400, 'GET /usage': 200 }],
+    'neither of them': [{ defaultKey: false, keys: false }, { 'POST /api-keys': 404, 'OPTIONS /api-keys': 404, 'PATCH /api-keys/x': 404, 'GET /sites': 200 }],
     'no keys': [{ keys: false }, { 'GET /api-keys': 404, 'POST /api-keys': 201, 'OPTIONS /api-keys/x': 404, 'GET /usage': 200 }],
-    'no usage': [{ usage: false }, { 'GET /api-keys': 200, 'POST /api-keys': 201, 'GET /usage': 404, 'OPTIONS /usage': 404 }]
+    'no usage': [{ usage: false }, { 'GET /api-keys': 200, 'POST /api-keys': 201, 'GET /usage': 404, 'OPTIONS /usage': 404 }],
+    'no sites': [{ sites: false }, { 'GET /api-keys': 200, 'GET /sites': 404, 'POST /sites': 404, 'OPTIONS /sites': 404, 'OPTIONS /sites/x': 404, 'GET /audit': 200 }],
+    'no audit': [{ audit: false }, { 'GET /api-keys': 200, 'GET /audit': 404, 'OPTIONS /audit': 404, 'GET /sites': 200 }],
+    profile: [{ profile: true }, { 'OPTIONS ': 204, 'GET /api-keys': 200, 'GET /usage': 200 }]
   }
   for (const [name, [routes, answers]] of Object.entries(table)) {
     const { app } = await build(t, { routes })
@@ -640,18 +654,42 @@ t.test('a host that guards everything does not guard the account routes', async 
     'and are listed as having no key rule')
 })
 
-t.test('openapi: the account routes are documented, with the host\'s session scheme if it is named, or hidden', async (t) => {
-  interface Document { paths: Record<string, Record<string, { security?: unknown, tags?: string[], operationId: string, requestBody?: unknown }>> }
+t.test('openapi: each account route says its name, what it does and what it answers, under the host\'s session scheme if it is named, or is hidden', async (t) => {
+  interface Operation { security?: unknown, tags: string[], operationId: string, summary: string, requestBody?: unknown, responses: Record<string, { content?: Record<string, { schema: object }> }> }
+  interface Document { paths: Record<string, Record<string, Operation>> }
   const openapi = { components: { securitySchemes: { session: { type: 'http', scheme: 'bearer' } } } } as const
   const documented = async (options: object): Promise<Document> => {
-    const { app } = await build(t, { openapi: options }, { before: (app) => app.register(fastifySwagger, { openapi }) })
+    const { app } = await build(t, { openapi: options, routes: { profile: true } }, { before: (app) => app.register(fastifySwagger, { openapi }) })
     return (app as unknown as { swagger: () => Document }).swagger()
   }
   const named = await documented({ sessionScheme: 'session' })
-  t.strictSame(Object.keys(named.paths), [KEYS, `${KEYS}/{publicId}`, '/v1/me/usage'])
+  const lines = Object.entries(named.paths).flatMap(([path, methods]) => Object.entries(methods).map(([method, { operationId, requestBody, responses }]) =>
+    `${method} ${path} ${operationId} ${requestBody === undefined ? '' : 'body '}${Object.keys(responses).join(' ')}`))
+  t.strictSame(lines.sort(), [
+    'get /v1/me getProfile 200 4XX',
+    `get ${KEYS} listApiKeys 200 4XX`,
+    `post ${KEYS} issueApiKey body 201 4XX`,
+    `get ${KEYS}/{publicId} getApiKey 200 4XX`,
+    `patch ${KEYS}/{publicId} updateApiKey body 200 4XX`,
+    `delete ${KEYS}/{publicId} revokeApiKey 200 4XX`,
+    `post ${KEYS}/{publicId}/rotate rotateApiKey body 201 4XX`,
+    `post ${KEYS}/{publicId}/renew renewApiKey body 200 4XX`,
+    'get /v1/me/usage getUsage 200 4XX',
+    'get /v1/me/sites listSites 200 4XX',
+    'post /v1/me/sites addSite body 201 4XX',
+    'delete /v1/me/sites/{siteId} removeSite 204 4XX',
+    'get /v1/me/audit getAudit 200 4XX'
+  ].sort())
   const operations = Object.values(named.paths).flatMap((methods) => Object.values(methods))
+  t.equal(new Set(operations.map(({ summary }) => summary)).size, operations.length, 'each has a summary of its own')
+  t.ok(operations.every(({ summary, tags }) => summary.length > 5 && tags.length === 1))
   t.ok(operations.every(({ security }) => JSON.stringify(security) === '[{"session":[]}]'))
-  t.strictSame([...new Set(operations.map(({ operationId }) => operationId))], ['listApiKeys', 'issueDefaultApiKey', 'getApiKey', 'revokeApiKey', 'getUsage'])
+  for (const { operationId, responses } of operations) {
+    for (const [status, { content }] of Object.entries(responses)) {
+      t.equal(content === undefined, status === '204', `${operationId} ${status}`)
+      if (status === '4XX') t.match(content, { 'application/json': { schema: { required: ['statusCode', 'code', 'error', 'message'] } } })
+    }
+  }
   const plain = await documented({})
   t.equal(plain.paths[KEYS]!.get!.security, undefined)
   t.strictSame((await documented({ hide: true })).paths, {})

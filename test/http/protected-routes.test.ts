@@ -218,6 +218,8 @@ const MALFORMED: Array<[name: string, config: unknown, fault: RegExp]> = [
   ['environments as text', { environments: 'live' }, /environments must be/],
   ['session as text', { session: 'yes' }, /session must be true or false/],
   ['optional as a number', { optional: 1 }, /optional must be true or false/],
+  ['allowPublishable as text', { allowPublishable: 'yes' }, /allowPublishable must be true or false/],
+  ['allowPublishable undefined', { allowPublishable: undefined }, /allowPublishable must be true or false/],
   ['optional undefined', { optional: undefined }, /optional must be true or false/]
 ]
 
@@ -729,6 +731,8 @@ t.test('verify() refuses a requirement it does not understand, before it asks an
     [{ scope: ['blocks:read'] }, /^requirement: scope is not a member/], [{ scopes: ['blocks:write'] }, /^requirement: scopes must be/], [{ scopes: [] }, /scopes must be/],
     [{ scopes: 'blocks:read' }, /scopes must be/], [{ scopes: undefined }, /scopes must be/], [{ anyOfScopes: ['x:y'] }, /anyOfScopes must be/],
     [{ environments: ['prod'] }, /environments must be/], [{ session: true }, /session is not a member/], [{ optional: true }, /optional is not a member/],
+    [{ allowPublishable: 1 }, /allowPublishable must be/], [{ ip: 5 }, /ip must be an address/], [{ ip: null }, /ip must be an address/], [{ origin: 5 }, /origin must be text or null/],
+    [{ origin: ['https://a.example'] }, /origin must be/], [{ sameOrigin: 'yes' }, /sameOrigin must be true or false/], [{ sameOrigin: null }, /sameOrigin must be/],
     [true, /object/], [null, /object/], [['blocks:read'], /object/], ['blocks:read', /object/], [new Map(), /object/], [Promise.resolve({}), /object/]
   ]
   for (const [requirement, message] of bad) {

@@ -4,7 +4,8 @@ import Database from 'better-sqlite3'
 import { CamelCasePlugin, Kysely, SqliteDialect } from 'kysely'
 import t from 'tap'
 import { kyselyStorage } from '../../lib/storage/kysely/index.js'
-import { memoryStorage, storageContract } from '../../lib/testing.js'
+import { memoryStorage } from '../../lib/storage/memory-storage.js'
+import { storageContract } from '../../lib/storage/storage-contract.js'
 import type { Storage, UsageBatch } from '../../lib/storage/storage.js'
 import { DAY, HOUR } from '../../lib/time.js'
 import { ACCOUNT, event, issue, NOW } from '../helpers/keys.js'
@@ -24,11 +25,10 @@ const storages: Record<string, () => Storage> = {
   'memory storage': memoryStorage,
   'kysely storage on a file': () => kyselyStorage({ file: newFile() }),
   'kysely storage in memory': () => kyselyStorage({ file: ':memory:' }),
-  'kysely storage on a host\'s db with plugins': () => kyselyStorage({ db: hostDatabase(), type: 'sqlite', migrate: 'start' }),
-  'kysely storage with a table prefix': () =>
+  'kysely storage on a host\'s db with plugins, with a table prefix': () =>
     kyselyStorage({ db: hostDatabase(), type: 'sqlite', migrate: 'start', tablePrefix: 'x_' }),
   'kysely storage on a dialect': () =>
-    kyselyStorage({ dialect: new SqliteDialect({ database: new Database(newFile()) }), type: 'sqlite', migrate: 'start' })
+    kyselyStorage({ dialect: new SqliteDialect({ database: new Database(':memory:') }), type: 'sqlite', migrate: 'start' })
 }
 
 for (const [name, create] of Object.entries(storages)) {

@@ -3,10 +3,15 @@ import t from 'tap'
 import { RETRY_AFTER } from '../../lib/errors.js'
 import { guardedStorage } from '../../lib/storage/guarded-storage.js'
 import type { Storage } from '../../lib/storage/storage.js'
-import { memoryStorage, storageContract } from '../../lib/testing.js'
-import { ACCOUNT, newKey, NOW } from '../helpers/keys.js'
+import { memoryStorage } from '../../lib/storage/memory-storage.js'
+import { storageContract } from '../../lib/storage/storage-contract.js'
+import {
+  ACCOUNT, adding, importing, issuing, newEntry, NOW, removing, renewing, revoking, revokingAll, rotating, updating
+} from '../helpers/keys.js'
 
 const unavailable = { code: 'STORAGE_UNAVAILABLE', statusCode: 503, details: { part: 'storage', retryAfter: RETRY_AFTER } }
+
+const one = { accountId: ACCOUNT, publicId: 'key_1' }
 
 /** Calls every method but open(). */
 const calls: Record<Exclude<keyof Storage, 'open'>, (storage: Storage) => unknown> = {
@@ -16,10 +21,22 @@ const calls: Record<Exclude<keyof Storage, 'open'>, (storage: Storage) => unknow
   getKey: (storage) => storage.getKey(ACCOUNT, 'key_1'),
   listKeys: (storage) => storage.listKeys({ accountId: ACCOUNT, now: NOW, limit: 1 }),
   countKeys: (storage) => storage.countKeys(ACCOUNT, NOW),
-  issueKey: (storage) => storage.issueKey({ key: newKey(), maxKeys: 1, now: NOW }),
-  revokeKey: (storage) => storage.revokeKey({ accountId: ACCOUNT, publicId: 'key_1', reason: '', now: NOW }),
+  issueKey: (storage) => storage.issueKey(issuing()),
+  rotateKey: (storage) => storage.rotateKey(rotating(one)),
+  renewKey: (storage) => storage.renewKey(renewing(one)),
+  updateKey: (storage) => storage.updateKey(updating(one, {})),
+  revokeKey: (storage) => storage.revokeKey(revoking(one)),
+  revokeKeys: (storage) => storage.revokeKeys(revokingAll()),
+  importKey: (storage) => storage.importKey(importing()),
   rehashKeys: (storage) => storage.rehashKeys([]),
   pruneKeys: (storage) => storage.pruneKeys(NOW, 1),
+  addSite: (storage) => storage.addSite(adding('https://a.example')),
+  removeSite: (storage) => storage.removeSite(removing({ accountId: ACCOUNT, siteId: 'site_1' })),
+  listSites: (storage) => storage.listSites(ACCOUNT, 1),
+  recordAudit: (storage) => storage.recordAudit(ACCOUNT, newEntry()),
+  listAudit: (storage) => storage.listAudit({ accountId: ACCOUNT, limit: 1, offset: 0 }),
+  pruneAudit: (storage) => storage.pruneAudit(NOW, 1),
+  eraseAccount: (storage) => storage.eraseAccount(ACCOUNT, 1),
   recordUsage: (storage) => storage.recordUsage({ id: '1', sealedAt: NOW, events: [] }),
   readUsage: (storage) => storage.readUsage({ accountId: ACCOUNT, start: 0, end: NOW, unit: 'hour', perKeyLimit: 1, recentLimit: 1 }),
   pruneUsage: (storage) => storage.pruneUsage(0, 1)

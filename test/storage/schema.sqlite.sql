@@ -4,10 +4,11 @@ CREATE TABLE "self_serve_migrations" (
     step integer primary key, name text not null, breaking integer not null, applied_at integer not null);
 
 CREATE TABLE self_serve_accounts (
-  number integer primary key,
+  -- never given again: usage under way may still refer to an account that was erased
+  number integer primary key autoincrement,
   id text not null unique,
   next_sequence integer not null
-) strict;
+, next_entry integer not null default 1) strict;
 
 CREATE TABLE self_serve_api_keys (
   number integer primary key autoincrement,
@@ -31,7 +32,9 @@ CREATE TABLE self_serve_api_keys (
   prefix text not null,
   first8 text not null,
   last4 text not null,
+  -- who issued it: the name that is shown, and their id in the host's auth
   created_by text,
+  creator_id text,
   disabled_by text check (disabled_by in ('account', 'host')),
   metadata text,
   created_at integer not null,
@@ -42,7 +45,7 @@ CREATE TABLE self_serve_api_keys (
   revoked_reason text,
   rotated_from text,
   -- the earliest of the three ends; the largest safe integer while there is none
-  ends_at integer not null,
+  ends_at integer not null, first_hash text,
   unique (account_number, sequence),
   unique (account_number, default_slot)
 ) strict;
@@ -121,4 +124,34 @@ CREATE TABLE self_serve_usage_days (
   failures integer not null,
   primary key (day desc, account_number, key_number)
 ) strict, without rowid
+;
+
+CREATE TABLE self_serve_sites (
+  number integer primary key autoincrement,
+  site_id text not null unique,
+  account_number integer not null references self_serve_accounts (number),
+  origin text not null,
+  created_at integer not null,
+  unique (account_number, origin)
+) strict;
+
+CREATE INDEX self_serve_api_keys_by_first_hash on self_serve_api_keys (first_hash) where first_hash is not null;
+
+CREATE TABLE self_serve_audit_entries (
+  account_number integer not null references self_serve_accounts (number),
+  id integer not null,
+  time integer not null,
+  action text not null,
+  actor_id text,
+  actor_name text,
+  credential text not null check (credential in ('bearer', 'cookie', 'api_key', 'host')),
+  target_type text,
+  target_id text,
+  detail text not null,
+  ip text,
+  request_id text,
+  primary key (account_number, id)
+) strict, without rowid;
+
+CREATE INDEX self_serve_audit_entries_to_prune on self_serve_audit_entries (time)
 ;

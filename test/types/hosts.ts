@@ -5,7 +5,7 @@ import { bearer } from 'better-auth/plugins'
 import { fromNodeHeaders } from 'better-auth/node'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
-import selfServeKeys, { actorOf, getApiKey, isSelfServeKeysError, memoryStorage, protect, standardRoutes, type SelfServeKeysOptions, type SessionResolver } from 'fastify-self-serve-keys'
+import selfServeKeys, { actorOf, getApiKey, isSelfServeKeysError, memoryStorage, protect, standardRoutes, type AccountEvent, type AccountPolicy, type SelfServeKeysOptions, type SessionResolver } from 'fastify-self-serve-keys'
 import { betterAuthSession } from 'fastify-self-serve-keys/better-auth'
 import { jwtSession } from 'fastify-self-serve-keys/jwt'
 import { kyselyStorage } from 'fastify-self-serve-keys/kysely'
@@ -78,6 +78,44 @@ export async function ownHost (): Promise<void> {
     if (isSelfServeKeysError(error, 'RATE_LIMITED')) return reply.code(error.statusCode).send({ wait: error.details.retryAfter.toFixed() })
     throw error
   })
+}
+
+export async function plannedHost (): Promise<void> {
+  const app = Fastify()
+  const seen: AccountEvent[] = []
+  await app.register(selfServeKeys, {
+    session: own,
+    scopes: { 'blocks:read': 'Read blocks', 'blocks:write': 'Write blocks' },
+    keys: { maxLifetime: '1 year', origins: 'optional', accept: [{ pattern: /^rst_[a-z0-9]+$/, maxLength: 64, hash: 'sha256' }] },
+    policy: {
+      resolve: async (accountId): Promise<AccountPolicy> => accountId === 'u1'
+        ? { maxKeys: 5, grantableScopes: ['blocks:read'], rateLimits: [{ max: 10, timeWindow: '1 minute' }], requireExpiry: true }
+        : { suspended: true },
+      onError: 'deny'
+    },
+    authorize: ({ account, apiKey, action }) => action !== 'keys:revoke' || (account ?? apiKey) !== null,
+    audit: { names: { 'api_key.issued': { action: 'api_key.created', detail: 'Created {name}' } } },
+    onEvent: (event) => { seen.push(event) },
+    accountRoutes: { apiKeys: { read: 'blocks:read', write: 'blocks:write' } }
+  })
+  const { keys, sites, audit, policy, accounts } = app.selfServeKeys
+  const host = { accountId: 'u1', credential: 'host' } as const
+  const { apiKey } = await keys.issue(host, { label: 'CI', scopes: null, allowedIps: ['203.0.113.0/24'], expiresAt: null }, { metadata: { plan: 'free' } })
+  await keys.rotate(host, apiKey.publicId, { overlapSeconds: 60 })
+  await keys.renew(host, apiKey.publicId)
+  await keys.update(host, apiKey.publicId, { enabled: false })
+  const { revokedPublicIds } = await keys.revokeAll(host, { actorId: 'u2' })
+  revokedPublicIds satisfies string[]
+  await keys.importHashed(host, { hash: 'a'.repeat(64), label: 'Old', disabledBy: null })
+  const { siteId } = await sites.add(host, 'https://*.example.com')
+  await sites.remove(host, siteId)
+  await audit.record(host, { action: 'login' })
+  const { logs, total } = await audit.list('u1', { search: '%', limit: 10 })
+  total satisfies number
+  logs[0]?.actor satisfies { id: string, name: string | null } | null | undefined
+  policy.invalidate('u1')
+  await accounts.erase('u1')
+  for (const event of seen) if (event.type === 'account.erased') event.entry satisfies null
 }
 
 export async function http2Host (): Promise<void> {

@@ -1,6 +1,6 @@
 // What the compiler knows of request.apiKey on each kind of route, and the mistakes it finds.
 import Fastify, { type FastifyRequest, type RouteOptions } from 'fastify'
-import selfServeKeys, { protect, type Caller, type RouteRule, type RouteRuleConfig, type SelfServeKeysOptions, type Storage, type VerifiedApiKey } from 'fastify-self-serve-keys'
+import selfServeKeys, { protect, type AccountPolicy, type Caller, type RouteRule, type RouteRuleConfig, type SelfServeKeysOptions, type Storage, type VerifiedApiKey } from 'fastify-self-serve-keys'
 import { betterAuthSession } from 'fastify-self-serve-keys/better-auth'
 import { jwtSession } from 'fastify-self-serve-keys/jwt'
 import { kyselyStorage } from 'fastify-self-serve-keys/kysely'
@@ -64,14 +64,23 @@ app.get('/41', { config: { apiKey: true } }, async (request) => {
 })
 
 // Mistakes in options.
-// @ts-expect-error -- a session is required
-export const none: SelfServeKeysOptions = {}
+export const keysAlone: SelfServeKeysOptions = { scopes: { 'account:read': 'Read', 'account:write': 'Write' }, accountRoutes: { apiKeys: { read: 'account:read', write: 'account:write' } } }
 // @ts-expect-error -- and it must be asked by bearer
 export const cookieOnly: SelfServeKeysOptions = { session: { cookie: () => null } }
 // @ts-expect-error -- not an option
 app.register(selfServeKeys, { session, rateLimits: [] })
-// @ts-expect-error -- a session is required here too
-app.register(selfServeKeys, {})
+// @ts-expect-error -- keys that read need a scope to write as well
+app.register(selfServeKeys, { session, accountRoutes: { apiKeys: { read: 'account:read' } } })
+// @ts-expect-error -- a plan is not coerced either
+app.register(selfServeKeys, { session, policy: { resolve: () => ({ maxKeys: '5' }) } })
+// @ts-expect-error -- no such limit in a plan
+app.register(selfServeKeys, { session, policy: { resolve: async () => ({ maxApiKeys: 5 } as const) satisfies AccountPolicy } })
+// @ts-expect-error -- an answer is true or false
+app.register(selfServeKeys, { session, authorize: () => 'yes' })
+// @ts-expect-error -- no such change to name
+app.register(selfServeKeys, { session, audit: { names: { 'api_key.created': { action: 'x' } } } })
+// @ts-expect-error -- what was imported is known by SHA-256
+app.register(selfServeKeys, { session, keys: { accept: [{ pattern: /x/, maxLength: 9, hash: 'md5' }] } })
 // @ts-expect-error -- nothing is coerced
 app.register(selfServeKeys, { session, rateLimit: { max: '5', timeWindow: '1 minute' } })
 // @ts-expect-error -- a rate limit has a window
@@ -96,6 +105,12 @@ protect(app, false)
 app.selfServeKeys.keys.revoke('key_1')
 // @ts-expect-error -- and names its account
 app.selfServeKeys.keys.issueDefault({ credential: 'host' })
+// @ts-expect-error -- a named key has a name
+app.selfServeKeys.keys.issue({ accountId: 'a', credential: 'host' }, {})
+// @ts-expect-error -- metadata is no part of what a body may hold
+app.selfServeKeys.keys.issue({ accountId: 'a', credential: 'host' }, { label: 'x', metadata: {} })
+// @ts-expect-error -- nor is a key's owner to be changed
+app.selfServeKeys.keys.update({ accountId: 'a', credential: 'host' }, 'key_1', { accountId: 'b' })
 // @ts-expect-error -- a window that is not offered
 app.selfServeKeys.usage.snapshot('a', { window: '90d' })
 // @ts-expect-error -- not a Better Auth instance

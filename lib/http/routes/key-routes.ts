@@ -1,15 +1,21 @@
 // Account routes about keys.
 import type { Environment } from '../../keys/api-key.js'
-import type { ListOptions } from '../../keys/key-operations.js'
+import { refuseField } from '../../fields.js'
+import type { IssueInput, ListOptions, UpdateInput } from '../../keys/key-operations.js'
+import type { StandardRouteSwitches } from '../../options/options.js'
 import { actorOf } from '../request-state.js'
-import { ApiKeyAnswer, ApiKeyListAnswer, ErrorAnswer, IssueBody, IssuedAnswer, ListQuery, PublicIdParams } from '../schemas.js'
+import {
+  ApiKeyAnswer, ApiKeyListAnswer, ErrorAnswer, IssueBody, IssuedAnswer, ListQuery, PublicIdParams, RenewBody, RotateBody, UpdateBody
+} from '../schemas.js'
 import type { SelfServeKeys } from '../self-serve-keys.js'
-import type { StandardRoute } from './standard-route.js'
+import { paramOf, type StandardRoute } from './standard-route.js'
 
-export function keyRoutes ({ keys }: SelfServeKeys): StandardRoute[] {
+export function keyRoutes ({ keys }: SelfServeKeys, on: Required<Pick<StandardRouteSwitches, 'defaultKey' | 'keys'>>): StandardRoute[] {
+  const one = { parts: ['keys'] as const, url: '/api-keys/:publicId' }
   return [
     {
-      part: 'keys',
+      parts: ['keys'],
+      action: 'keys:read',
       method: 'GET',
       url: '/api-keys',
       schema: {
@@ -21,48 +27,98 @@ export function keyRoutes ({ keys }: SelfServeKeys): StandardRoute[] {
       handler: async (request) => await keys.list(actorOf(request).accountId, request.query as ListOptions)
     },
     {
-      part: 'defaultKey',
+      parts: ['defaultKey', 'keys'],
+      action: 'keys:issue',
       method: 'POST',
       url: '/api-keys',
       schema: {
-        operationId: 'issueDefaultApiKey',
-        summary: 'Issue the default API key, or rotate it: the one before is revoked',
+        operationId: 'issueApiKey',
+        summary: 'Issue a named API key; without a label, issue the default key or rotate it: the one before is revoked',
         body: IssueBody,
         response: { 201: IssuedAnswer, '4xx': ErrorAnswer }
       },
       handler: async (request, reply) => {
-        const body = request.body as { environment?: Environment } | undefined
+        const body = (request.body ?? {}) as Partial<IssueInput>
+        const { label, environment, ...rest } = body
         reply.code(201)
-        return await keys.issueDefault(actorOf(request), { environment: body?.environment })
+        if (label !== undefined && on.keys) return await keys.issue(actorOf(request), body as IssueInput)
+        const [field] = Object.keys(label === undefined ? rest : body)
+        if (on.keys && (field !== undefined || !on.defaultKey)) refuseField('label', 'is required')
+        if (field !== undefined) refuseField(field, 'is not known here')
+        return await keys.issueDefault(actorOf(request), { environment: environment as Environment | undefined })
       }
     },
     {
-      part: 'keys',
+      ...one,
+      action: 'keys:read',
       method: 'GET',
-      url: '/api-keys/:publicId',
       schema: {
         operationId: 'getApiKey',
         summary: 'One API key',
         params: PublicIdParams,
         response: { 200: ApiKeyAnswer, '4xx': ErrorAnswer }
       },
-      handler: async (request) => ({ apiKey: await keys.get(actorOf(request).accountId, publicIdOf(request.params)) })
+      handler: async (request) => ({ apiKey: await keys.get(actorOf(request).accountId, paramOf(request, 'publicId')) })
     },
     {
-      part: 'keys',
+      ...one,
+      action: 'keys:update',
+      method: 'PATCH',
+      schema: {
+        operationId: 'updateApiKey',
+        summary: 'Rename an API key, change what it may do, disable or enable it',
+        params: PublicIdParams,
+        body: UpdateBody,
+        response: { 200: ApiKeyAnswer, '4xx': ErrorAnswer }
+      },
+      handler: async (request) => ({
+        apiKey: await keys.update(actorOf(request), paramOf(request, 'publicId'), (request.body ?? {}) as UpdateInput)
+      })
+    },
+    {
+      ...one,
+      action: 'keys:rotate',
+      method: 'POST',
+      url: '/api-keys/:publicId/rotate',
+      schema: {
+        operationId: 'rotateApiKey',
+        summary: 'Replace an API key by a successor; the old one ends now or after an overlap',
+        params: PublicIdParams,
+        body: RotateBody,
+        response: { 201: IssuedAnswer, '4xx': ErrorAnswer }
+      },
+      handler: async (request, reply) => {
+        reply.code(201)
+        return await keys.rotate(actorOf(request), paramOf(request, 'publicId'), (request.body ?? {}) as object)
+      }
+    },
+    {
+      ...one,
+      action: 'keys:renew',
+      method: 'POST',
+      url: '/api-keys/:publicId/renew',
+      schema: {
+        operationId: 'renewApiKey',
+        summary: 'Move the expiry of an API key, also of one that has expired',
+        params: PublicIdParams,
+        body: RenewBody,
+        response: { 200: ApiKeyAnswer, '4xx': ErrorAnswer }
+      },
+      handler: async (request) => ({
+        apiKey: await keys.renew(actorOf(request), paramOf(request, 'publicId'), (request.body ?? {}) as object)
+      })
+    },
+    {
+      ...one,
+      action: 'keys:revoke',
       method: 'DELETE',
-      url: '/api-keys/:publicId',
       schema: {
         operationId: 'revokeApiKey',
         summary: 'Revoke an API key for good; answers with its final state',
         params: PublicIdParams,
         response: { 200: ApiKeyAnswer, '4xx': ErrorAnswer }
       },
-      handler: async (request) => ({ apiKey: await keys.revoke(actorOf(request), publicIdOf(request.params)) })
+      handler: async (request) => ({ apiKey: await keys.revoke(actorOf(request), paramOf(request, 'publicId')) })
     }
   ]
-}
-
-function publicIdOf (params: unknown): string {
-  return (params as { publicId: string }).publicId
 }

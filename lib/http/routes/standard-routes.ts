@@ -2,11 +2,15 @@
 import type { FastifyInstance, FastifyPluginAsync, FastifyRequest, FastifySchema } from 'fastify'
 import { makeError } from '../../errors.js'
 import type { StandardRouteSwitches } from '../../options/options.js'
+import { authorizerOf, type Authorizer } from '../authorizer.js'
 import { useOurCompilers } from '../compilers.js'
 import { Nothing } from '../schemas.js'
+import { accountDataRoutes } from './account-data-routes.js'
 import { keyRoutes } from './key-routes.js'
 import type { StandardRoute } from './standard-route.js'
-import { usageRoutes } from './usage-routes.js'
+
+/** What there is where a host's own use of these routes does not say. */
+const ON: Required<StandardRouteSwitches> = { profile: false, defaultKey: true, keys: true, usage: true, sites: true, audit: true }
 
 /** A body is a handful of short fields; more is 413. */
 const BODY_LIMIT = 16 * 1024
@@ -17,17 +21,21 @@ const BODY_LIMIT = 16 * 1024
  */
 export const standardRoutes: FastifyPluginAsync<StandardRouteSwitches> = async (scope, options) => {
   useOurCompilers(scope)
-  const routes = [...keyRoutes(scope.selfServeKeys), ...usageRoutes(scope.selfServeKeys)]
-    .filter(({ part }) => options[part] ?? true)
-  for (const route of routes) addRoute(scope, route)
+  const on = { ...ON, ...options }
+  const { selfServeKeys } = scope
+  const routes = [...keyRoutes(selfServeKeys, on), ...accountDataRoutes(selfServeKeys)].filter(({ parts }) => parts.some((part) => on[part]))
+  const authorize = authorizerOf(scope)
+  for (const route of routes) addRoute(scope, route, authorize)
   for (const url of new Set(routes.map((route) => route.url))) {
     addOptions(scope, url, routes.filter((route) => route.url === url).map(({ method }) => String(method)))
   }
 }
 
-function addRoute (scope: FastifyInstance, { part: _part, schema, ...route }: StandardRoute): void {
+function addRoute (scope: FastifyInstance, { parts: _parts, action, schema, ...route }: StandardRoute, authorize: Authorizer): void {
   scope.route({
     ...route,
+    // Behind the scope's own hook, which finds out who calls, and before a body is read.
+    onRequest: async (request) => { await authorize(request, action) },
     // Tags and the like are what OpenAPI plugins read; Fastify's own type knows nothing of them.
     schema: { tags: ['API keys'], querystring: Nothing, ...schema } as FastifySchema,
     ...(schema.body === undefined && { preValidation: refuseBody }),

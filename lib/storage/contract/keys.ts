@@ -1,11 +1,12 @@
-// The storage contract on keys that are stored: find, revoke, rehash, prune.
+// The storage contract on keys that are stored: find, rehash, prune.
 import assert from 'node:assert/strict'
 import { sha256 } from '../../crypto.js'
 import type { StoredKey } from '../../keys/api-key.js'
 import { DAY } from '../../time.js'
 import {
-  ACCOUNT, besideOthers, issue, keysOf, newKey, NOW, OTHER_ACCOUNT, revoke, STRANGE_TEXTS, type ContractCases
+  ACCOUNT, issuing, newKey, NOW, OTHER_ACCOUNT, renewing, revoking, rotating, STRANGE_TEXTS, updating
 } from './samples.js'
+import { besideOthers, changed, issue, keysOf, revoke, verdict, withoutTrace, type ContractCases } from './steps.js'
 
 export const keyCases: ContractCases = {
   'a key comes back as it went in, byte for byte, by every way there is to it': async (storage) => {
@@ -24,13 +25,15 @@ export const keyCases: ContractCases = {
         last4: text,
         pepperId: index === 0 ? null : text,
         createdBy: text,
+        creatorId: text,
+        disabledBy: ([null, 'account', 'host'] as const)[index % 3]!,
         metadata: { [text]: { deep: [text, 1.5, true, null] } },
         expiresAt: index === 0 ? null : NOW + index,
         rotatedFrom: text
       })
       const { ref, sequence, ...stored } = await issue(storage, key)
       assert.deepEqual(stored, {
-        ...key, lastUsedAt: null, retiresAt: null, revokedAt: null, revokedReason: null, disabledBy: null
+        ...key, lastUsedAt: null, retiresAt: null, revokedAt: null, revokedReason: null
       })
       const whole: StoredKey = { ...stored, ref, sequence }
       assert.deepEqual(await storage.findKey(key.publicId), whole)
@@ -60,52 +63,26 @@ export const keyCases: ContractCases = {
     }
   },
 
-  'an id that is not there, or not the account\'s, finds nothing': async (storage) => {
+  'an id that is not there, or not the account\'s, is not found by any way to a key': async (storage) => {
     const key = await issue(storage)
-    for (const publicId of ['', 'key_', '%', '\' or 1 = 1 --', key.publicId.toLowerCase(), `${key.publicId} `]) {
-      assert.equal(await storage.findKey(publicId), null)
-      assert.equal(await storage.getKey(ACCOUNT, publicId), null)
-      assert.equal(await storage.revokeKey({ accountId: ACCOUNT, publicId, reason: '', now: NOW }), null)
-    }
-    assert.equal(await storage.getKey(OTHER_ACCOUNT, key.publicId), null)
-    assert.equal(await storage.revokeKey({ accountId: OTHER_ACCOUNT, publicId: key.publicId, reason: '', now: NOW }), null)
-    assert.deepEqual(await storage.findKey(key.publicId), key)
-  },
-
-  'a revocation is seen by every read that begins after its answer, and changes three fields alone': besideOthers(async (storage) => {
-    const key = await issue(storage, { isDefault: true, expiresAt: NOW + DAY })
-    const sibling = await issue(storage)
-    const result = await storage.revokeKey({ accountId: ACCOUNT, publicId: key.publicId, reason: STRANGE_TEXTS[0]!, now: NOW + 5 })
-    const revoked = { ...key, isDefault: false, revokedAt: NOW + 5, revokedReason: STRANGE_TEXTS[0]! }
-    assert.deepEqual(result, { key: revoked, changed: true })
-    assert.deepEqual(await storage.findKeyByHash([{ hash: key.hash, pepperId: null }]), revoked)
-    assert.deepEqual(await storage.getKey(ACCOUNT, key.publicId), revoked)
-    assert.deepEqual(await keysOf(storage), [sibling, revoked])
-    assert.deepEqual(await storage.countKeys(ACCOUNT, NOW), { total: 2, active: 1 })
-  }),
-
-  'a second revocation answers the same revokedAt and changes nothing, whatever its clock and reason': async (storage) => {
-    const revoked = await revoke(storage, await issue(storage))
-    for (const now of [NOW + 1, NOW - DAY]) {
-      const again = await storage.revokeKey({ accountId: ACCOUNT, publicId: revoked.publicId, reason: 'again', now })
-      assert.deepEqual(again, { key: revoked, changed: false })
-    }
-    assert.deepEqual(await storage.findKey(revoked.publicId), revoked)
-  },
-
-  'of twenty revocations at once one changes the key and all answer the same': async (storage) => {
-    const { publicId } = await issue(storage)
-    const results = await Promise.all(Array.from({ length: 20 }, async (_, index) =>
-      await storage.revokeKey({ accountId: ACCOUNT, publicId, reason: `number ${index}`, now: NOW + index })))
-    assert.equal(results.filter((result) => result?.changed).length, 1)
-    const stored = await storage.findKey(publicId)
-    for (const result of results) assert.deepEqual(result?.key, stored)
-  },
-
-  'an expired key can be revoked': async (storage) => {
-    const key = await issue(storage, { isDefault: true, expiresAt: NOW - 10 })
-    const result = await storage.revokeKey({ accountId: ACCOUNT, publicId: key.publicId, reason: 'leaked', now: NOW })
-    assert.deepEqual(result, { key: { ...key, isDefault: false, revokedAt: NOW, revokedReason: 'leaked' }, changed: true })
+    const changes = async (one: { accountId: string, publicId: string }): Promise<string[]> => [
+      verdict(await storage.rotateKey(rotating(one))), verdict(await storage.renewKey(renewing(one))),
+      verdict(await storage.updateKey(updating(one, { label: 'Mine' }))), verdict(await storage.revokeKey(revoking(one)))
+    ]
+    const none = Array<string>(4).fill('not_found')
+    await withoutTrace(storage, async () => {
+      for (const publicId of ['', 'key_', '%', '\' or 1 = 1 --', key.publicId.toLowerCase(), `${key.publicId} `]) {
+        assert.equal(await storage.findKey(publicId), null)
+        assert.equal(await storage.getKey(ACCOUNT, publicId), null)
+        assert.deepEqual(await changes({ accountId: ACCOUNT, publicId }), none)
+      }
+      // Of an account that is not known, and of one that is.
+      for (let count = 0; count < 2; count++) {
+        assert.equal(await storage.getKey(OTHER_ACCOUNT, key.publicId), null)
+        assert.deepEqual(await changes({ accountId: OTHER_ACCOUNT, publicId: key.publicId }), none)
+        await issue(storage, { accountId: OTHER_ACCOUNT })
+      }
+    })
   },
 
   'a hash is moved only from the one it is believed to have, and nothing else of the key changes': besideOthers(async (storage) => {
@@ -147,8 +124,8 @@ export const keyCases: ContractCases = {
       assert.equal(await storage.findKeyByHash([{ hash: key.hash, pepperId: null }]), null)
     }
     for (const key of kept) assert.deepEqual(await storage.findKey(key.publicId), key)
-    const result = await storage.issueKey({ key: newKey({ isDefault: true }), maxKeys: 100, now: NOW })
-    assert.ok(result.outcome === 'issued')
+    const result = changed(await storage.issueKey(issuing({ isDefault: true })))
+    assert.equal(verdict(result), 'api_key.issued')
     // No number that usage refers to is given twice.
     assert.ok([...gone, ...kept].every(({ ref }) => ref.key !== result.key.ref.key))
     assert.ok(result.key.sequence > kept[3]!.sequence)

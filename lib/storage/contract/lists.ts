@@ -3,7 +3,8 @@ import assert from 'node:assert/strict'
 import { ENVIRONMENTS, statusOf, STATUSES, type StoredKey } from '../../keys/api-key.js'
 import { DAY } from '../../time.js'
 import type { ListKeysQuery, Storage } from '../storage.js'
-import { ACCOUNT, issue, keysOf, NOW, OTHER_ACCOUNT, revoke, type ContractCases } from './samples.js'
+import { ACCOUNT, NOW, OTHER_ACCOUNT, rotating } from './samples.js'
+import { issue, issueIn, keysOf, revoke, type ContractCases } from './steps.js'
 
 type Page = { keys: StoredKey[], ids: string[], before: string | null }
 
@@ -122,12 +123,24 @@ export const listCases: ContractCases = {
     }
   },
 
+  'a retiring key is revoked from retiresAt on, by time alone': async (storage) => {
+    const { publicId } = await issueIn(storage, 'retiring')
+    const end = NOW + DAY
+    for (const [now, status, active] of [[NOW, 'retiring', 2], [end - 1, 'retiring', 2], [end, 'revoked', 1], [end + 1, 'revoked', 1]] as const) {
+      assert.deepEqual((await list(storage, { now, status })).ids, [publicId])
+      assert.deepEqual(await storage.countKeys(ACCOUNT, now), { total: 2, active })
+      assert.equal((await list(storage, { now, limit: 0 })).before, active === 2 ? null : 'start')
+    }
+  },
+
   'filters by environment and status show the keys that have them, page by page': async (storage) => {
     for (let index = 0; index < 24; index++) {
       const environment = index % 3 === 0 ? 'test' : 'live'
       const expiresAt = [null, NOW - 1, NOW, NOW + 1][index % 4]!
-      const key = await issue(storage, { environment, expiresAt, isDefault: index > 20 })
+      const key = await issue(storage, { environment, expiresAt, isDefault: index > 20, disabledBy: index % 7 === 5 ? 'account' : null })
       if (index % 5 === 0) await revoke(storage, key)
+      // Overlaps that have ended, end now, and go on.
+      if (index % 5 === 1) await storage.rotateKey(rotating(key, { now: NOW - 10, overlap: [9, 10, 20][Math.floor(index / 5) % 3]! }))
       await issue(storage, { accountId: OTHER_ACCOUNT, environment, expiresAt })
     }
     const all = await keysOf(storage)
@@ -135,6 +148,7 @@ export const listCases: ContractCases = {
       for (const status of [undefined, ...STATUSES]) {
         const expected = all.filter((key) => (environment ?? key.environment) === key.environment &&
           (status === undefined || statusOf(key, NOW) === status))
+        assert.ok(environment !== undefined || expected.length > 0, status)
         const shown = await pages(storage, { environment, status, limit: 4 })
         const keys = shown.flatMap((page) => page.keys)
         assert.deepEqual(keys.toSorted((a, b) => b.sequence - a.sequence), expected, `${environment} ${status}`)

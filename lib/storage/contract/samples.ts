@@ -1,11 +1,12 @@
-// What the cases of the storage contract are made of: sample keys and events, and short ways to store and to compare them.
-import assert from 'node:assert/strict'
+// What the cases of the storage contract are made of: sample keys, changes and events.
+import { CHANGES, type AuditBy, type NewAuditEntry, type Wording } from '../../audit/audit-entry.js'
 import { sha256, ulid } from '../../crypto.js'
 import type { KeyRef, NewKey, StoredKey } from '../../keys/api-key.js'
-import type { Storage, UsageEvent } from '../storage.js'
-
-/** The cases by name. A name is a claim about every storage. */
-export type ContractCases = Readonly<Record<string, (storage: Storage) => Promise<void>>>
+import type {
+  ChangeContext, ImportKeyInput, IssueKeyInput, RenewKeyInput, RevokeKeyInput, RevokeKeysInput, RotateKeyInput, UpdateKeyInput
+} from '../../keys/key-changes.js'
+import type { AddSiteInput, RemoveSiteInput, StoredSite } from '../../sites/site-changes.js'
+import type { UsageEvent } from '../storage.js'
 
 /** In the middle of a minute, an hour and a day. */
 export const NOW = Date.UTC(2026, 0, 15, 12, 34, 56, 789)
@@ -37,6 +38,8 @@ export function newKey (overrides: Partial<NewKey> = {}): NewKey {
     hash: sha256(publicId),
     pepperId: null,
     createdBy: null,
+    creatorId: null,
+    disabledBy: null,
     metadata: null,
     createdAt: NOW,
     expiresAt: null,
@@ -45,38 +48,80 @@ export function newKey (overrides: Partial<NewKey> = {}): NewKey {
   }
 }
 
-/** Stores a key that must not be refused. */
-export async function issue (storage: Storage, overrides: Partial<NewKey> = {}, now = NOW): Promise<StoredKey> {
-  const result = await storage.issueKey({ key: newKey(overrides), maxKeys: 1000, now })
-  assert.ok(result.outcome === 'issued' || result.outcome === 'rotated', `the key was refused: ${result.outcome}`)
-  return result.key
+/** Each change under its own name, worded as it is by default. */
+export const WORDING = Object.fromEntries(Object.entries(CHANGES).map(([change, detail]) => [change, { action: change, detail }])) as Wording
+export const CUSTOMER: AuditBy = {
+  credential: 'bearer', actorId: 'person_1', actorName: 'Ada Example', ip: '203.0.113.7', requestId: 'req-1'
+}
+export const HOST: AuditBy = { credential: 'host', actorId: null, actorName: null, ip: null, requestId: null }
+
+/** What every change brings with it: the customer asks, and no key acts. */
+export function context (overrides: Partial<ChangeContext> = {}): ChangeContext {
+  return { now: NOW, acting: null, audit: { by: CUSTOMER, wording: WORDING }, ...overrides }
 }
 
-/** Revokes a key that must be there. */
-export async function revoke (storage: Storage, key: StoredKey, now = NOW): Promise<StoredKey> {
-  const result = await storage.revokeKey({ accountId: key.accountId, publicId: key.publicId, reason: 'revoked by its owner', now })
-  assert.ok(result !== null, 'the key is not there')
-  return result.key
+/** The same where the host asks. */
+export function hostContext (overrides: Partial<ChangeContext> = {}): ChangeContext {
+  return context({ audit: { by: HOST, wording: WORDING }, ...overrides })
 }
 
-/** Every key of the account, newest first. */
-export async function keysOf (storage: Storage, accountId = ACCOUNT, now = NOW): Promise<readonly StoredKey[]> {
-  const page = await storage.listKeys({ accountId, now, limit: 10_000 })
-  assert.ok(page !== null && page.before === null)
-  return page.keys
+export function issuing (key: Partial<NewKey> = {}, more: Partial<IssueKeyInput> = {}): IssueKeyInput {
+  return { ...context(), key: newKey(key), maxKeys: 1000, expiryGiven: true, ...more }
 }
 
-/** The case in the presence of another account, which it must leave exactly as it was. */
-export function besideOthers (check: (storage: Storage) => Promise<void>): (storage: Storage) => Promise<void> {
-  return async (storage) => {
-    await issue(storage, { accountId: OTHER_ACCOUNT, isDefault: true })
-    await revoke(storage, await issue(storage, { accountId: OTHER_ACCOUNT }))
-    const others = async (): Promise<unknown> =>
-      [await keysOf(storage, OTHER_ACCOUNT), await storage.countKeys(OTHER_ACCOUNT, NOW)]
-    const before = await others()
-    await check(storage)
-    assert.deepEqual(await others(), before)
+/** A rotation whose successor differs in all that is its own. */
+export function rotating (key: Pick<StoredKey, 'accountId' | 'publicId'>, more: Partial<RotateKeyInput> = {}): RotateKeyInput {
+  const { publicId, hash } = newKey()
+  return {
+    ...context(),
+    accountId: key.accountId,
+    publicId: key.publicId,
+    secret: {
+      publicId, hash, prefix: 'new_sk_live_', first8: 'nEw45678', last4: 'nEw4', pepperId: 'p9', createdBy: 'Grace Example', creatorId: 'person_9', createdAt: NOW + 1
+    },
+    overlap: 0,
+    defaultExpiresAt: null,
+    ...more
   }
+}
+
+export function renewing (key: Pick<StoredKey, 'accountId' | 'publicId'>, more: Partial<RenewKeyInput> = {}): RenewKeyInput {
+  const { accountId, publicId } = key
+  return { ...context(), accountId, publicId, expiresAt: null, expiryGiven: true, maxKeys: 1000, ...more }
+}
+
+export function updating (
+  key: Pick<StoredKey, 'accountId' | 'publicId'>, set: UpdateKeyInput['set'], more: Partial<UpdateKeyInput> = {}
+): UpdateKeyInput {
+  return { ...context(), accountId: key.accountId, publicId: key.publicId, set, enabled: undefined, ...more }
+}
+
+export function revoking (key: Pick<StoredKey, 'accountId' | 'publicId'>, more: Partial<RevokeKeyInput> = {}): RevokeKeyInput {
+  return { ...context(), accountId: key.accountId, publicId: key.publicId, reason: 'revoked by its owner', ...more }
+}
+
+export function revokingAll (more: Partial<RevokeKeysInput> = {}): RevokeKeysInput {
+  return { ...context(), accountId: ACCOUNT, creatorId: null, reason: 'revoked by its owner', ...more }
+}
+
+export function importing (key: Partial<NewKey> = {}, more: Partial<ImportKeyInput> = {}): ImportKeyInput {
+  return { ...context(), key: newKey(key), ...more }
+}
+
+export function adding (origin: string, more: Partial<AddSiteInput & { accountId: string }> = {}): AddSiteInput {
+  const { accountId = ACCOUNT, ...rest } = more
+  const { now, audit } = context()
+  return { now, audit, site: { siteId: `site_${ulid(NOW)}`, accountId, origin, createdAt: NOW }, maxSites: 1000, ...rest }
+}
+
+export function removing ({ accountId, siteId }: Pick<StoredSite, 'accountId' | 'siteId'>): RemoveSiteInput {
+  const { now, audit } = context()
+  return { now, audit, accountId, siteId }
+}
+
+/** An entry of the host's own. */
+export function newEntry (overrides: Partial<NewAuditEntry> = {}): NewAuditEntry {
+  return { ...CUSTOMER, time: NOW, action: 'login', targetType: null, targetId: null, detail: 'Signed in', ...overrides }
 }
 
 export function event (key: { readonly ref: KeyRef }, time: number, overrides: Partial<UsageEvent> = {}): UsageEvent {
@@ -95,9 +140,4 @@ export function event (key: { readonly ref: KeyRef }, time: number, overrides: P
 
 export function failure (key: { readonly ref: KeyRef }, time: number, overrides: Partial<UsageEvent> = {}): UsageEvent {
   return event(key, time, { status: 429, failureCode: 'RATE_LIMITED', requestId: 'req-1', ...overrides })
-}
-
-/** Records the events as one batch. */
-export async function record (storage: Storage, events: readonly UsageEvent[], id = ulid(NOW)): Promise<void> {
-  await storage.recordUsage({ id, sealedAt: NOW, events })
 }

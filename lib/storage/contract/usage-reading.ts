@@ -3,9 +3,8 @@ import assert from 'node:assert/strict'
 import { DAY, HOUR, MINUTE, SECOND } from '../../time.js'
 import { SLOT_MS, slotStart, type SlotUnit } from '../slots.js'
 import type { Storage, UsageEvent, UsageQuery, UsageRows } from '../storage.js'
-import {
-  ACCOUNT, event, failure, issue, NOW, OTHER_ACCOUNT, record, revoke, STRANGE_TEXTS, type ContractCases
-} from './samples.js'
+import { ACCOUNT, event, failure, NOW, OTHER_ACCOUNT, STRANGE_TEXTS } from './samples.js'
+import { issue, record, revoke, type ContractCases } from './steps.js'
 
 export const UNITS: readonly SlotUnit[] = ['minute', 'hour', 'day']
 const NOTHING: UsageRows = { timeline: [], perKey: [], recentRequests: [], recentFailures: [] }

@@ -4,9 +4,8 @@ import { ulid } from '../../crypto.js'
 import { DAY, HOUR, MINUTE } from '../../time.js'
 import { slotStart } from '../slots.js'
 import type { UsageRows } from '../storage.js'
-import {
-  event, failure, issue, keysOf, NOW, OTHER_ACCOUNT, record, revoke, type ContractCases
-} from './samples.js'
+import { event, failure, NOW, OTHER_ACCOUNT } from './samples.js'
+import { issue, keysOf, record, revoke, type ContractCases } from './steps.js'
 import { counts, read, readAll, UNITS } from './usage-reading.js'
 
 export const usageRecordingCases: ContractCases = {

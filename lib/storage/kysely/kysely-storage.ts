@@ -2,14 +2,20 @@
 import { Kysely, type CompiledQuery, type Dialect } from 'kysely'
 import { makeError } from '../../errors.js'
 import type { StoredKey } from '../../keys/api-key.js'
-import type { Storage } from '../storage.js'
+import type { ChangeContext, KeyIntention } from '../../keys/key-changes.js'
+import { keyIntentions } from '../../keys/key-lifecycle.js'
+import type { KeyOutcome, Storage } from '../storage.js'
+import * as accounts from './account-queries.js'
+import * as audit from './audit-queries.js'
+import { changeKeys } from './key-changes.js'
 import * as keys from './key-queries.js'
 import { applySteps, checkSchema, migrationSteps } from './migrate.js'
 import { openSqliteFile } from './sqlite.js'
 import { TablePrefixPlugin } from './table-prefix.js'
 import { toStoredKey, type KeyRow, type Tables } from './tables.js'
 import { readUsage } from './usage-reads.js'
-import { pruneUsage, recordUsage } from './usage-writes.js'
+import { pruneUsage } from './usage-removal.js'
+import { recordUsage } from './usage-writes.js'
 import { writeQueue, type Write } from './write-queue.js'
 
 interface CommonOptions {
@@ -58,6 +64,8 @@ export function kyselyStorage (options: KyselyStorageOptions = { file: './self-s
     return opened
   }
   const write: Write = async (work) => await connections().write(work)
+  const change = async <I extends ChangeContext>(intention: KeyIntention<I>, input: I): Promise<KeyOutcome> =>
+    await write(async (db) => await changeKeys(db, intention, input))
   const reader = (): Kysely<Tables> => connections().reader
 
   return {
@@ -96,10 +104,23 @@ export function kyselyStorage (options: KyselyStorageOptions = { file: './self-s
     getKey: async (accountId, publicId) => await keys.getKey(reader(), accountId, publicId),
     listKeys: async (query) => await keys.listKeys(reader(), query),
     countKeys: async (accountId, now) => await keys.countKeys(reader(), accountId, now),
-    issueKey: async (input) => await write(async (db) => await keys.issueKey(db, input)),
-    revokeKey: async (input) => await write(async (db) => await keys.revokeKey(db, input)),
+    issueKey: async (input) => await change(keyIntentions.issueKey, input),
+    rotateKey: async (input) => await change(keyIntentions.rotateKey, input),
+    renewKey: async (input) => await change(keyIntentions.renewKey, input),
+    updateKey: async (input) => await change(keyIntentions.updateKey, input),
+    revokeKey: async (input) => await change(keyIntentions.revokeKey, input),
+    revokeKeys: async (input) => await change(keyIntentions.revokeKeys, input),
+    importKey: async (input) => await change(keyIntentions.importKey, input),
     rehashKeys: async (moves) => await write(async (db) => await keys.rehashKeys(db, moves)),
     pruneKeys: async (endedBefore, limit) => await write(async (db) => await keys.pruneKeys(db, endedBefore, limit)),
+
+    addSite: async (input) => await write(async (db) => await accounts.addSite(db, input)),
+    removeSite: async (input) => await write(async (db) => await accounts.removeSite(db, input)),
+    listSites: async (accountId, limit) => await accounts.listSites(reader(), accountId, limit),
+    recordAudit: async (accountId, entry) => await write(async (db) => await audit.recordAudit(db, accountId, entry)),
+    listAudit: async (query) => await audit.listAudit(reader(), query),
+    pruneAudit: async (before, limit) => await write(async (db) => await audit.pruneAudit(db, before, limit)),
+    eraseAccount: async (accountId, limit) => await write(async (db) => await accounts.eraseAccount(db, accountId, limit)),
 
     recordUsage: async (batch) => await write(async (db) => await recordUsage(db, batch)),
     readUsage: async (query) => await readUsage(reader(), query),

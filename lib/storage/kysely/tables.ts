@@ -1,11 +1,12 @@
 // The tables as Kysely knows them, and how a row becomes a key. Columns are described in migrations/.
 import type { ColumnType, Generated, Insertable, Selectable } from 'kysely'
+import type { StoredAuditEntry } from '../../audit/audit-entry.js'
 import type { Access, Environment, StoredKey } from '../../keys/api-key.js'
 import { endOf } from '../../keys/api-key.js'
 import type { Metadata } from '../../register.js'
 
 export interface Tables {
-  accounts: { number: Generated<number>, id: string, next_sequence: number }
+  accounts: { number: Generated<number>, id: string, next_sequence: number, next_entry: Generated<number> }
   api_keys: ApiKeysTable
   api_key_versions: {
     key_number: number
@@ -13,6 +14,21 @@ export interface Tables {
     label: string
     environment: Environment
     scopes: string | null
+  }
+  sites: { number: Generated<number>, site_id: string, account_number: number, origin: string, created_at: number }
+  audit_entries: {
+    account_number: number
+    id: number
+    time: number
+    action: string
+    actor_id: string | null
+    actor_name: string | null
+    credential: StoredAuditEntry['credential']
+    target_type: string | null
+    target_id: string | null
+    detail: string
+    ip: string | null
+    request_id: string | null
   }
   usage_routes: { number: Generated<number>, method: string, route: string }
   usage_batches: { number: Generated<number>, id: string, recorded_at: number }
@@ -43,6 +59,7 @@ interface ApiKeysTable {
   account_number: ColumnType<number, number, never>
   sequence: number
   key_hash: string
+  first_hash: Generated<string | null>
   pepper_id: string | null
   version: number
   label: string
@@ -56,6 +73,7 @@ interface ApiKeysTable {
   first8: string
   last4: string
   created_by: string | null
+  creator_id: string | null
   disabled_by: 'account' | 'host' | null
   metadata: string | null
   created_at: number
@@ -70,8 +88,8 @@ interface ApiKeysTable {
 
 /** What the table prefix is written in front of: the tables, and the index that a query names. */
 export const PREFIXED_NAMES: ReadonlySet<string> = new Set<keyof Tables | 'usage_failures'>([
-  'accounts', 'api_keys', 'api_key_versions', 'usage_routes', 'usage_batches', 'usage_events', 'usage_minutes', 'usage_hours', 'usage_days',
-  'usage_failures', 'migrations'
+  'accounts', 'api_keys', 'api_key_versions', 'sites', 'audit_entries', 'usage_routes', 'usage_batches', 'usage_events',
+  'usage_minutes', 'usage_hours', 'usage_days', 'usage_failures', 'migrations'
 ])
 
 /** The version a key is stored with. */
@@ -84,12 +102,12 @@ export const KEY_COLUMNS = [
   'api_keys.number', 'api_keys.public_id', 'api_keys.account_number', 'api_keys.sequence', 'api_keys.key_hash',
   'api_keys.pepper_id', 'api_keys.version', 'api_keys.label', 'api_keys.environment', 'api_keys.access',
   'api_keys.scopes', 'api_keys.allowed_origins', 'api_keys.allowed_ips', 'api_keys.default_slot', 'api_keys.prefix',
-  'api_keys.first8', 'api_keys.last4', 'api_keys.created_by', 'api_keys.disabled_by', 'api_keys.metadata',
-  'api_keys.created_at', 'api_keys.last_used_at', 'api_keys.expires_at', 'api_keys.retires_at', 'api_keys.revoked_at',
+  'api_keys.first8', 'api_keys.last4', 'api_keys.created_by', 'api_keys.creator_id', 'api_keys.disabled_by',
+  'api_keys.metadata', 'api_keys.created_at', 'api_keys.last_used_at', 'api_keys.expires_at', 'api_keys.retires_at', 'api_keys.revoked_at',
   'api_keys.revoked_reason', 'api_keys.rotated_from', 'accounts.id as account_id'
 ] as const
 
-export type KeyRow = Omit<Selectable<ApiKeysTable>, 'ends_at'> & { account_id: string }
+export type KeyRow = Omit<Selectable<ApiKeysTable>, 'ends_at' | 'first_hash'> & { account_id: string }
 
 export function toStoredKey (row: KeyRow): StoredKey {
   return {
@@ -110,6 +128,7 @@ export function toStoredKey (row: KeyRow): StoredKey {
     hash: row.key_hash,
     pepperId: row.pepper_id,
     createdBy: row.created_by,
+    creatorId: row.creator_id,
     disabledBy: row.disabled_by,
     metadata: row.metadata === null ? null : JSON.parse(row.metadata) as Metadata,
     createdAt: row.created_at,
@@ -122,15 +141,13 @@ export function toStoredKey (row: KeyRow): StoredKey {
   }
 }
 
-/** The row of a key that is new; the database gives its number. */
-export function toKeyRow (key: Omit<StoredKey, 'ref'>, account: number): Insertable<ApiKeysTable> {
+/** The columns of a key but for its account, whose numbers the database gives. */
+export function toKeyRow (key: Omit<StoredKey, 'ref' | 'accountId'>): Omit<Insertable<ApiKeysTable>, 'account_number' | 'version'> {
   return {
     public_id: key.publicId,
-    account_number: account,
     sequence: key.sequence,
     key_hash: key.hash,
     pepper_id: key.pepperId,
-    version: FIRST_VERSION,
     label: key.label,
     environment: key.environment,
     access: key.access,
@@ -142,6 +159,7 @@ export function toKeyRow (key: Omit<StoredKey, 'ref'>, account: number): Inserta
     first8: key.first8,
     last4: key.last4,
     created_by: key.createdBy,
+    creator_id: key.creatorId,
     disabled_by: key.disabledBy,
     metadata: key.metadata === null ? null : JSON.stringify(key.metadata),
     created_at: key.createdAt,
@@ -151,13 +169,8 @@ export function toKeyRow (key: Omit<StoredKey, 'ref'>, account: number): Inserta
     revoked_at: key.revokedAt,
     revoked_reason: key.revokedReason,
     rotated_from: key.rotatedFrom,
-    ends_at: endsAt(key)
+    ends_at: endOf(key) ?? NEVER
   }
-}
-
-/** The column `ends_at` of a key. */
-export function endsAt (key: Pick<StoredKey, 'revokedAt' | 'retiresAt' | 'expiresAt'>): number {
-  return endOf(key) ?? NEVER
 }
 
 export function parseScopes (scopes: string | null): string[] | null {

@@ -1,6 +1,6 @@
 // The statements that write usage. Layout: events clustered by hour, totals by hour and by day (docs/performance.md says why).
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { sql, type Kysely, type RawBuilder } from 'kysely'
+import { sql, type Kysely } from 'kysely'
 import { HOUR } from '../../time.js'
 import { slotNumber, type SlotUnit } from '../slots.js'
 import { BATCH_MEMORY, type UsageBatch, type UsageEvent } from '../storage.js'
@@ -113,24 +113,4 @@ async function touchKeys (db: Db, events: readonly UsageEvent[]): Promise<void> 
     .whereRef('api_keys.number', '=', 'used.number')
     .where((eb) => eb.or([eb('api_keys.last_used_at', 'is', null), eb('api_keys.last_used_at', '<', eb.ref('used.time'))]))
     .execute()
-}
-
-/** Removes at most `limit` rows: events of hours before `before`, then totals of hours and days before it. */
-export async function pruneUsage (db: Db, before: number, limit: number): Promise<number> {
-  const hour = slotNumber(before, 'hour')
-  const event = (name: string): RawBuilder<unknown> => sql.ref(`usage_events.${name}`)
-  const key = sql`(${event('hour')}, ${event('account_number')}, ${event('offset')}, ${event('sequence')})`
-  const events = await sql`delete from ${sql.table('usage_events')} where ${key} in (
-    select ${sql.join([event('hour'), event('account_number'), event('offset'), event('sequence')])}
-    from ${sql.table('usage_events')} where ${event('hour')} < ${hour} limit ${limit})`.execute(db)
-  let removed = Number(events.numAffectedRows)
-  for (const [table, slot, end] of [['usage_hours', 'hour', hour], ['usage_days', 'day', slotNumber(before, 'day')]] as const) {
-    if (removed >= limit) break
-    const column = (name: string): RawBuilder<unknown> => sql.ref(`${table}.${name}`)
-    const columns = sql.join([column(slot), column('account_number'), column('key_number')])
-    const totals = await sql`delete from ${sql.table(table)} where (${columns}) in (
-      select ${columns} from ${sql.table(table)} where ${column(slot)} < ${end} limit ${limit - removed})`.execute(db)
-    removed += Number(totals.numAffectedRows)
-  }
-  return removed
 }

@@ -2,7 +2,8 @@
 -- Accounts, keys and their versions, usage events with hour and day totals. Times are ms since the epoch.
 
 create table {prefix}accounts (
-  number integer primary key,
+  -- never given again: usage under way may still refer to an account that was erased
+  number integer primary key autoincrement,
   id text not null unique,
   next_sequence integer not null
 ) strict;
@@ -29,7 +30,9 @@ create table {prefix}api_keys (
   prefix text not null,
   first8 text not null,
   last4 text not null,
+  -- who issued it: the name that is shown, and their id in the host's auth
   created_by text,
+  creator_id text,
   disabled_by text check (disabled_by in ('account', 'host')),
   metadata text,
   created_at integer not null,

@@ -1,0 +1,100 @@
+// The changes a key can go through: what each is asked with, which rows it is decided on, and what a decision says.
+import type { Audited, AuditNote } from '../audit/audit-entry.js'
+import type { ActingKey } from './acting-key.js'
+import type { Environment, KeyStatus, NewKey, StoredKey } from './api-key.js'
+
+/** What every change brings with it. */
+export interface ChangeContext {
+  readonly now: number
+  /** The API key that asks; null where a session or the host does. */
+  readonly acting: ActingKey | null
+  readonly audit: AuditNote
+}
+
+/** Stores a key. With `key.isDefault` it replaces the holder of the account's default slot for its environment. */
+export interface IssueKeyInput extends ChangeContext {
+  readonly key: NewKey
+  readonly maxKeys: number
+  /** False: nobody chose the expiry, and it is cut to what the acting key may give. */
+  readonly expiryGiven: boolean
+}
+/** The parts of a successor that are new. */
+export type NewSecret = Pick<NewKey,
+  'publicId' | 'prefix' | 'first8' | 'last4' | 'hash' | 'pepperId' | 'createdBy' | 'creatorId' | 'createdAt'>
+
+/** A change of one key that is there. */
+export interface OneKey extends ChangeContext { readonly accountId: string, readonly publicId: string }
+
+/** Replaces a key by a successor that is like it. */
+export interface RotateKeyInput extends OneKey {
+  readonly secret: NewSecret
+  /** ms that the old key goes on working; 0: it ends now. */
+  readonly overlap: number
+  /** Expiry of a successor to the default key; others keep their predecessor's. */
+  readonly defaultExpiresAt: number | null
+}
+export interface RenewKeyInput extends OneKey {
+  readonly expiresAt: number | null
+  readonly expiryGiven: boolean
+  readonly maxKeys: number
+}
+export interface UpdateKeyInput extends OneKey {
+  readonly set: Partial<Pick<StoredKey, 'label' | 'scopes' | 'allowedOrigins' | 'allowedIps' | 'metadata'>>
+  readonly enabled: boolean | undefined
+}
+export interface RevokeKeyInput extends OneKey { readonly reason: string }
+/** Revokes every key of the account, or those that one person issued. */
+export interface RevokeKeysInput extends ChangeContext {
+  readonly accountId: string
+  readonly reason: string
+  /** null: whoever issued them. */
+  readonly creatorId: string | null
+}
+/** Stores a key whose hash comes from another system; the same hash again changes nothing. */
+export interface ImportKeyInput extends ChangeContext { readonly key: NewKey }
+
+/** Rows that a decision needs. */
+export interface WantedRows {
+  readonly accountId: string
+  readonly publicId?: string
+  /** The holder of this default slot. */
+  readonly slot?: Environment | undefined
+  readonly hash?: string
+  readonly all?: boolean
+  readonly actingId?: string | undefined
+}
+
+/** What was found of them; null for what is not there or was not asked for. All belong to the account but `sameHash`. */
+export interface KeyRows {
+  /** The key of `publicId`, or the holder of `slot`. */
+  readonly target: StoredKey | null
+  /** The key that the target replaced. */
+  readonly predecessor: StoredKey | null
+  readonly acting: StoredKey | null
+  readonly sameHash: StoredKey | null
+  /** Every key that is neither revoked nor expired, newest first; empty unless `all`. */
+  readonly all: readonly StoredKey[]
+  /** How many keys of the account are neither revoked nor expired. */
+  readonly current: number
+}
+
+/** Why nothing was changed. */
+export type KeyRefusal =
+  | { readonly reason: 'not_found' | 'limit' | 'hash_taken' | 'acting_key_ended' }
+  | { readonly reason: 'not_active', readonly status: KeyStatus, readonly byHost: boolean }
+  | { readonly reason: 'beyond_acting_key', readonly field: 'environment' | 'scopes' | 'allowedIps' | 'expiresAt' }
+
+/** What changes in a row. */
+export interface KeyUpdate { readonly key: StoredKey, readonly set: Partial<StoredKey> }
+
+export type KeyDecision =
+  | { readonly outcome: 'refused', readonly refusal: KeyRefusal }
+  | { readonly outcome: 'unchanged', readonly key: StoredKey | null }
+  /** Make the updates in this order, then insert, then write the entries. */
+  | { readonly outcome: 'changed', readonly updates: readonly KeyUpdate[], readonly insert: NewKey | null, readonly entries: readonly Audited[] }
+
+/** A change of keys: which rows its decision needs, and the decision. */
+export interface KeyIntention<I extends ChangeContext> {
+  wants (input: I): WantedRows
+  decide (input: I, rows: KeyRows): KeyDecision
+}

@@ -1,0 +1,130 @@
+// The operations that make a secret: issue the default key or a named one, and rotate.
+import type { Policy } from '../policy/account-policy.js'
+import type { KeyOutcome, Storage } from '../storage/storage.js'
+import type { Actor } from './actor.js'
+import { ACCESSES, ENVIRONMENTS, type NewKey, type StoredKey } from './api-key.js'
+import type { OperationContext } from './operation-context.js'
+import type { KeyHasher } from './key-hash.js'
+import { readFields, readOneOf, refuseField } from '../fields.js'
+import { readExpiry, readLabel, readMetadata, readOrigins, readRanges, readScopes } from './key-input.js'
+import type { Issued, KeyOperations } from './key-operations.js'
+import type { KeySettings } from './key-settings.js'
+import type { KeyView } from './key-view.js'
+import { newSecret } from './new-key.js'
+import { cutScopes } from './scopes.js'
+
+export interface KeyIssuingParts {
+  readonly storage: Pick<Storage, 'issueKey' | 'rotateKey'>
+  readonly settings: KeySettings
+  readonly hasher: KeyHasher
+  readonly view: KeyView
+  readonly operation: OperationContext
+}
+
+export function keyIssuing ({ storage, settings, hasher, view, operation }: KeyIssuingParts): Pick<KeyOperations, 'issueDefault' | 'issue' | 'rotate'> {
+  const { defaultKey, catalogue } = settings
+  const { activePolicy, contextOf, keyOf, expiryRules } = operation
+
+  const secretOf = (by: Actor, access: StoredKey['access'], environment: StoredKey['environment'], now: number): ReturnType<typeof newSecret> =>
+    newSecret({ prefix: settings.prefix, hasher, by, now }, access, environment)
+
+  const issued = async (by: Actor, outcome: KeyOutcome, policy: Policy, plaintext: string): Promise<Issued> => {
+    const done = operation.committed(by, outcome, policy)
+    const key = done.key!
+    const ended = done.outcome === 'changed' ? done.updated.filter((old) => old.revokedAt !== null) : []
+    return {
+      action: key.rotatedFrom === null ? 'issued' : 'rotated',
+      plaintextKey: plaintext,
+      apiKey: await view.show(key, policy),
+      revokedPublicIds: ended.map(({ publicId }) => publicId),
+      replayed: false
+    }
+  }
+
+  return {
+    async issueDefault (by, options = {}) {
+      const given = readFields(options, ['environment'])
+      const environment = readOneOf('environment', given.environment, defaultKey.environment, ENVIRONMENTS)
+      const policy = await activePolicy(by)
+      const context = contextOf(by, policy)
+      const { access, label } = defaultKey
+      const { secret, plaintext } = secretOf(by, access, environment, context.now)
+      const key: NewKey = {
+        ...secret,
+        accountId: by.accountId,
+        label,
+        environment,
+        access,
+        scopes: defaultScopes(settings, access, policy),
+        allowedOrigins: [],
+        allowedIps: [],
+        isDefault: true,
+        disabledBy: null,
+        metadata: null,
+        expiresAt: readExpiry(undefined, expiryRules(defaultKey.lifetime, policy, context.now)),
+        rotatedFrom: null
+      }
+      return await issued(by, await storage.issueKey({ ...context, key, maxKeys: policy.maxKeys, expiryGiven: false }), policy, plaintext)
+    },
+
+    async issue (by, input, { metadata = null } = {}) {
+      const given = readFields(input, ['label', 'environment', 'access', 'scopes', 'allowedOrigins', 'allowedIps', 'expiresAt'])
+      const label = readLabel(given.label)
+      const environment = readOneOf('environment', given.environment, defaultKey.environment, ENVIRONMENTS)
+      const access = readOneOf('access', given.access, 'secret', ACCESSES)
+      if (access === 'publishable' && given.scopes !== undefined) refuseField('scopes', 'must be left out: a publishable key has none')
+      const allowedOrigins = readOrigins(given.allowedOrigins)
+      const allowedIps = readRanges(given.allowedIps)
+      if (given.scopes !== undefined) readScopes(given.scopes, catalogue, null)
+      const kept = readMetadata(metadata)
+      const policy = await activePolicy(by)
+      const context = contextOf(by, policy)
+      const { secret, plaintext } = secretOf(by, access, environment, context.now)
+      const key: NewKey = {
+        ...secret,
+        accountId: by.accountId,
+        label,
+        environment,
+        access,
+        scopes: given.scopes === undefined ? defaultScopes(settings, access, policy) : readScopes(given.scopes, catalogue, policy.grantable),
+        allowedOrigins,
+        allowedIps,
+        isDefault: false,
+        disabledBy: null,
+        metadata: kept,
+        expiresAt: readExpiry(given.expiresAt, expiryRules(settings.lifetime, policy, context.now)),
+        rotatedFrom: null
+      }
+      const outcome = await storage.issueKey({ ...context, key, maxKeys: policy.maxKeys, expiryGiven: given.expiresAt !== undefined })
+      return await issued(by, outcome, policy, plaintext)
+    },
+
+    async rotate (by, publicId, options = {}) {
+      const { overlapSeconds = 0 } = readFields(options, ['overlapSeconds'])
+      const most = Math.floor(settings.maxOverlap / 1000)
+      if (!Number.isInteger(overlapSeconds) || (overlapSeconds as number) < 0 || (overlapSeconds as number) > most) {
+        refuseField('overlapSeconds', `must be an integer from 0 to ${most}`)
+      }
+      const policy = await activePolicy(by)
+      const { access, environment, isDefault } = await keyOf(by, publicId)
+      const context = contextOf(by, policy)
+      const { secret, plaintext } = secretOf(by, access, environment, context.now)
+      const outcome = await storage.rotateKey({
+        ...context,
+        accountId: by.accountId,
+        publicId,
+        secret,
+        overlap: (overlapSeconds as number) * 1000,
+        defaultExpiresAt: isDefault ? readExpiry(undefined, expiryRules(defaultKey.lifetime, policy, context.now)) : null
+      })
+      return await issued(by, outcome, policy, plaintext)
+    }
+  }
+}
+
+function defaultScopes ({ defaultKey }: KeySettings, access: StoredKey['access'], policy: Policy): string[] | null {
+  // A publishable key is asked for none.
+  if (access === 'publishable') return []
+  const scopes = cutScopes(defaultKey.scopes, policy.grantable)
+  return defaultKey.scopes === null || scopes === null ? null : [...scopes]
+}

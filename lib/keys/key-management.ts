@@ -1,0 +1,80 @@
+// The operations that change a key that is there: renew, update, revoke.
+import { NO_POLICY } from '../policy/account-policy.js'
+import type { Storage } from '../storage/storage.js'
+import { creatorIdOf } from './actor.js'
+import type { OperationContext } from './operation-context.js'
+import type { UpdateKeyInput } from './key-changes.js'
+import { readFields, refuseField } from '../fields.js'
+import { readExpiry, readLabel, readMetadata, readOrigins, readRanges, readScopes } from './key-input.js'
+import type { KeyOperations } from './key-operations.js'
+import type { KeySettings } from './key-settings.js'
+import type { KeyView } from './key-view.js'
+
+export interface KeyManagementParts {
+  readonly storage: Pick<Storage, 'renewKey' | 'updateKey' | 'revokeKey' | 'revokeKeys'>
+  readonly settings: KeySettings
+  readonly view: KeyView
+  readonly operation: OperationContext
+}
+
+export function keyManagement ({ storage, settings, view, operation }: KeyManagementParts): Pick<KeyOperations, 'renew' | 'update' | 'revoke' | 'revokeAll'> {
+  const { activePolicy, anyPolicy, contextOf, committed, keyOf, knownId, expiryRules } = operation
+  return {
+    async renew (by, publicId, options = {}) {
+      const { expiresAt } = readFields(options, ['expiresAt'])
+      const policy = await activePolicy(by)
+      const { isDefault } = await keyOf(by, publicId)
+      const context = contextOf(by, policy)
+      const lifetime = isDefault ? settings.defaultKey.lifetime : settings.lifetime
+      const outcome = await storage.renewKey({
+        ...context,
+        accountId: by.accountId,
+        publicId,
+        expiresAt: readExpiry(expiresAt, expiryRules(lifetime, policy, context.now)),
+        expiryGiven: expiresAt !== undefined,
+        maxKeys: policy.maxKeys
+      })
+      return await view.show(committed(by, outcome, policy).key!, policy)
+    },
+
+    async update (by, publicId, input, { metadata } = {}) {
+      const given = readFields(input, ['label', 'scopes', 'allowedOrigins', 'allowedIps', 'enabled'])
+      const { enabled } = given
+      if (enabled !== undefined && typeof enabled !== 'boolean') refuseField('enabled', 'must be true or false')
+      knownId(publicId)
+      const set: { -readonly [P in keyof UpdateKeyInput['set']]: UpdateKeyInput['set'][P] } = {
+        ...(given.label !== undefined && { label: readLabel(given.label) }),
+        ...(given.allowedOrigins !== undefined && { allowedOrigins: readOrigins(given.allowedOrigins) }),
+        ...(given.allowedIps !== undefined && { allowedIps: readRanges(given.allowedIps) }),
+        ...(metadata !== undefined && { metadata: readMetadata(metadata) })
+      }
+      if (given.scopes !== undefined) readScopes(given.scopes, settings.catalogue, null)
+      // What gives a key more asks the policy. What stops it waits for nothing; a key that acts is held to its own end.
+      const gives = enabled === true || given.scopes !== undefined
+      const stops = enabled === false && Object.keys(set).length === 0
+      const policy = gives ? await activePolicy(by) : stops ? NO_POLICY : await anyPolicy(by)
+      if (given.scopes !== undefined) {
+        if ((await keyOf(by, publicId)).access === 'publishable') refuseField('scopes', 'must be left out: a publishable key has none')
+        set.scopes = readScopes(given.scopes, settings.catalogue, policy.grantable)
+      }
+      const outcome = await storage.updateKey({ ...contextOf(by, policy), accountId: by.accountId, publicId, set, enabled })
+      return await view.show(committed(by, outcome, policy).key!, stops ? await anyPolicy(by) : policy)
+    },
+
+    async revoke (by, publicId) {
+      knownId(publicId)
+      const outcome = await storage.revokeKey({ ...contextOf(by, NO_POLICY), accountId: by.accountId, publicId, reason: 'revoked' })
+      return await view.show(committed(by, outcome, NO_POLICY).key!, await anyPolicy(by))
+    },
+
+    async revokeAll (by, options = {}) {
+      const { actorId } = readFields(options, ['actorId'])
+      if (actorId !== undefined && typeof actorId !== 'string') refuseField('actorId', 'must be text')
+      const outcome = await storage.revokeKeys({
+        ...contextOf(by, NO_POLICY), accountId: by.accountId, reason: 'revoked', creatorId: actorId === undefined ? null : creatorIdOf(actorId)
+      })
+      const done = committed(by, outcome, NO_POLICY)
+      return { revokedPublicIds: done.outcome === 'changed' ? done.updated.map(({ publicId }) => publicId) : [] }
+    }
+  }
+}

@@ -1,0 +1,81 @@
+// Options become services: everything the plugin offers in process, without a trace of HTTP.
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import { announcing, telling } from './audit/account-event.js'
+import { auditLog } from './audit/audit-log.js'
+import type { SelfServeKeys } from './http/self-serve-keys.js'
+import { isAccountId } from './keys/actor.js'
+import { keyOperations } from './keys/all-key-operations.js'
+import { keyHasher } from './keys/key-hash.js'
+import { refuseField } from './fields.js'
+import { rehashQueue, type RehashQueue } from './keys/rehash-queue.js'
+import { keyVerifier, type KeyVerifier } from './keys/verify-key.js'
+import type { CompleteOptions } from './options/complete.js'
+import { noPolicies, policies as policiesOf } from './policy/policies.js'
+import { keyLimiter, type KeyLimiter } from './rate-limit/key-limiter.js'
+import { memoryRateLimitStore } from './rate-limit/memory-store.js'
+import type { RateLimitStore } from './rate-limit/rate-limit.js'
+import { siteOperations } from './sites/site-operations.js'
+import type { Storage } from './storage/storage.js'
+import { usageRecorder, type UsageRecorder } from './usage/recorder.js'
+import { usageSnapshot } from './usage/snapshot.js'
+
+/** Rows that one step of an erasure removes. */
+const ERASE_STEP = 500
+
+export interface Services {
+  readonly verifier: KeyVerifier
+  readonly limiter: KeyLimiter
+  readonly limitStore: RateLimitStore
+  /** null: no usage is recorded. */
+  readonly recorder: UsageRecorder | null
+  readonly rehashes: RehashQueue
+  readonly operations: Pick<SelfServeKeys, 'keys' | 'usage' | 'sites' | 'audit' | 'policy' | 'accounts'>
+}
+
+type Log = Record<'info' | 'warn' | 'error', (details: object, message: string) => void>
+
+/** @param storage guarded */
+export function servicesOf (settings: CompleteOptions, storage: Storage, log: Log): Services {
+  const { clock, timeout, usage, keys: { peppers, isKeyShaped, originsRequired }, audit: { wording } } = settings
+  const limitStore = memoryRateLimitStore(clock)
+  const limiter = keyLimiter(limitStore, settings.rateLimits)
+  const policies = settings.policy === null ? noPolicies : policiesOf({ settings: settings.policy, clock, timeout, log })
+  const hasher = keyHasher(peppers)
+  const rehashes = rehashQueue(storage)
+  const recorder = usage === null ? null : usageRecorder({ storage, clock, maxBuffered: usage.maxBuffered, log })
+  const tell = telling(settings.onEvent, log)
+  const announce = announcing(tell)
+  const onOldHash: Parameters<typeof keyVerifier>[0]['onOldHash'] = (key, plaintext) => {
+    rehashes.add({ publicId: key.publicId, fromHash: key.hash, ...hasher.current(plaintext) })
+  }
+
+  return {
+    verifier: keyVerifier({ storage, hasher, policies, isKeyShaped, originsRequired, clock, onOldHash }),
+    limiter,
+    limitStore,
+    recorder,
+    rehashes,
+    operations: {
+      keys: keyOperations({
+        storage, hasher, limiter, policies, clock, wording, announce, settings: { ...settings.keys, catalogue: settings.scopes }
+      }),
+      usage: {
+        async snapshot (accountId, { window = '24h' } = {}) {
+          await recorder?.flush()
+          return await usageSnapshot({ storage, limiter, policies, clock }, accountId, window)
+        }
+      },
+      sites: siteOperations({ storage, policies, clock, wording, announce }),
+      audit: auditLog({ storage, clock }),
+      policy: { invalidate: policies.invalidate },
+      accounts: {
+        async erase (accountId) {
+          if (!isAccountId(accountId)) refuseField('accountId', 'must be an account id')
+          while (await storage.eraseAccount(accountId, ERASE_STEP) > 0) await nextTurn()
+          policies.invalidate(accountId)
+          tell({ type: 'account.erased', accountId, entry: null })
+        }
+      }
+    }
+  }
+}

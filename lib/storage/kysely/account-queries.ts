@@ -1,0 +1,81 @@
+// The statements about sites, and those that erase an account.
+import type { Kysely } from 'kysely'
+import type { AddSiteInput, RemoveSiteInput, StoredSite } from '../../sites/site-changes.js'
+import { decideAddSite, siteEntry } from '../../sites/site-changes.js'
+import type { SiteOutcome } from '../storage.js'
+import { accountNumber, lockAccount, makeAccount } from './account-rows.js'
+import { writeEntries } from './audit-queries.js'
+import { deleteKeys } from './key-queries.js'
+import type { Tables } from './tables.js'
+import { eraseUsage } from './usage-removal.js'
+
+type Db = Kysely<Tables>
+interface SiteRow { readonly site_id: string, readonly origin: string, readonly created_at: number }
+
+const SITE_COLUMNS = ['site_id', 'origin', 'created_at'] as const
+const toSite = (row: SiteRow, accountId: string): StoredSite =>
+  ({ siteId: row.site_id, accountId, origin: row.origin, createdAt: row.created_at })
+
+export async function addSite (db: Db, input: AddSiteInput): Promise<SiteOutcome> {
+  const { siteId, accountId, origin, createdAt } = input.site
+  const account = await makeAccount(db, accountId)
+  const sites = db.selectFrom('sites').where('account_number', '=', account.number)
+  const same = await sites.select(SITE_COLUMNS).where('origin', '=', origin).executeTakeFirst()
+  const { count } = await sites.select((eb) => eb.fn.countAll<number>().as('count')).executeTakeFirstOrThrow()
+  const decision = decideAddSite(input, { same: same === undefined ? null : toSite(same, accountId), count: Number(count) })
+  if (decision.outcome !== 'changed') return decision
+  await db.insertInto('sites').values({ site_id: siteId, account_number: account.number, origin, created_at: createdAt }).execute()
+  return { outcome: 'changed', site: input.site, entries: await writeEntries(db, account, [siteEntry(input, 'site.added', input.site)]) }
+}
+
+export async function removeSite (db: Db, input: RemoveSiteInput): Promise<SiteOutcome | null> {
+  const account = await lockAccount(db, input.accountId)
+  if (account === null) return null
+  const row = await db.selectFrom('sites').select(SITE_COLUMNS).where('account_number', '=', account.number)
+    .where('site_id', '=', input.siteId).executeTakeFirst()
+  if (row === undefined) return null
+  await db.deleteFrom('sites').where('site_id', '=', input.siteId).execute()
+  const site = toSite(row, input.accountId)
+  return { outcome: 'changed', site, entries: await writeEntries(db, account, [siteEntry(input, 'site.removed', site)]) }
+}
+
+export async function listSites (db: Db, accountId: string, limit: number): Promise<StoredSite[]> {
+  const rows = await db.selectFrom('sites').innerJoin('accounts', 'accounts.number', 'sites.account_number')
+    .select(['sites.site_id', 'sites.origin', 'sites.created_at']).where('accounts.id', '=', accountId)
+    .orderBy('sites.number', 'desc').limit(limit).execute()
+  return rows.map((row) => toSite(row, accountId))
+}
+
+/** Keys go first, so that nobody gets in any more. */
+export async function eraseAccount (db: Db, accountId: string, limit: number): Promise<number> {
+  const number = await accountNumber(db, accountId)
+  if (number === null) return 0
+  for (const erase of [eraseKeys, eraseUsage, eraseEntries, eraseSites]) {
+    const removed = await erase(db, number, limit)
+    if (removed > 0) return removed
+  }
+  await db.deleteFrom('accounts').where('number', '=', number).execute()
+  return 1
+}
+
+async function eraseKeys (db: Db, account: number, limit: number): Promise<number> {
+  const keys = await db.selectFrom('api_keys').select('number').where('account_number', '=', account)
+    .orderBy('ends_at', 'desc').limit(limit).execute()
+  if (keys.length === 0) return 0
+  await deleteKeys(db, keys.map(({ number }) => number))
+  return keys.length
+}
+
+async function eraseEntries (db: Db, account: number, limit: number): Promise<number> {
+  const entries = await db.selectFrom('audit_entries').select('id').where('account_number', '=', account).limit(limit).execute()
+  if (entries.length === 0) return 0
+  await db.deleteFrom('audit_entries').where('account_number', '=', account).where('id', 'in', entries.map(({ id }) => id)).execute()
+  return entries.length
+}
+
+async function eraseSites (db: Db, account: number, limit: number): Promise<number> {
+  const sites = await db.selectFrom('sites').select('number').where('account_number', '=', account).limit(limit).execute()
+  if (sites.length === 0) return 0
+  await db.deleteFrom('sites').where('number', 'in', sites.map(({ number }) => number)).execute()
+  return sites.length
+}

@@ -1,0 +1,87 @@
+// The statements about the audit log.
+import { sql, type Kysely, type RawBuilder } from 'kysely'
+import { foldCase, type Audited, type NewAuditEntry, type StoredAuditEntry } from '../../audit/audit-entry.js'
+import type { AuditQuery } from '../storage.js'
+import { accountNumber, makeAccount, type AccountRow } from './account-rows.js'
+import type { Tables } from './tables.js'
+
+type Db = Kysely<Tables>
+
+/** Writes the entries of a change. The account is locked: nobody else gives these ids. */
+export async function writeEntries (
+  db: Db, { number, next_entry: first }: AccountRow, audited: readonly Audited[]
+): Promise<Array<Audited<StoredAuditEntry>>> {
+  const stored = audited.map(({ change, entry }, place) => ({ change, entry: { ...entry, id: first + place } }))
+  await db.updateTable('accounts').set({ next_entry: first + stored.length }).where('number', '=', number).execute()
+  for (const { entry } of stored) await insertEntry(db, number, entry)
+  return stored
+}
+
+/** Writes an entry of the host's own. */
+export async function recordAudit (db: Db, accountId: string, entry: NewAuditEntry): Promise<StoredAuditEntry> {
+  const { number, next_entry: id } = await makeAccount(db, accountId)
+  await db.updateTable('accounts').set({ next_entry: id + 1 }).where('number', '=', number).execute()
+  const stored = { ...entry, id }
+  await insertEntry(db, number, stored)
+  return stored
+}
+
+async function insertEntry (db: Db, account: number, entry: StoredAuditEntry): Promise<void> {
+  const { id, time, action, actorId, actorName, credential, targetType, targetId, detail, ip, requestId } = entry
+  await db.insertInto('audit_entries').values({
+    account_number: account,
+    id,
+    time,
+    action,
+    actor_id: actorId,
+    actor_name: actorName,
+    credential,
+    target_type: targetType,
+    target_id: targetId,
+    detail,
+    ip,
+    request_id: requestId
+  }).execute()
+}
+
+export async function listAudit (
+  db: Db, { accountId, limit, offset, action, search }: AuditQuery
+): Promise<{ entries: StoredAuditEntry[], total: number }> {
+  const number = await accountNumber(db, accountId)
+  if (number === null) return { entries: [], total: 0 }
+  let matching = db.selectFrom('audit_entries').where('account_number', '=', number)
+  if (action !== undefined) matching = matching.where('action', '=', action)
+  if (search !== undefined) {
+    // Not `like`, for which % and _ are wildcards.
+    const found = (column: string): RawBuilder<boolean> => sql<boolean>`instr(lower(${sql.ref(column)}), ${foldCase(search)}) > 0`
+    matching = matching.where((eb) => eb.or([found('action'), found('target_type'), found('target_id'), found('detail')]))
+  }
+  const { total } = await matching.select((eb) => eb.fn.countAll<number>().as('total')).executeTakeFirstOrThrow()
+  const rows = await matching.select([
+    'id', 'time', 'action', 'actor_id', 'actor_name', 'credential', 'target_type', 'target_id', 'detail', 'ip', 'request_id'
+  ]).orderBy('id', 'desc').limit(limit).offset(offset).execute()
+  return {
+    total: Number(total),
+    entries: rows.map((row) => ({
+      id: row.id,
+      time: row.time,
+      action: row.action,
+      actorId: row.actor_id,
+      actorName: row.actor_name,
+      credential: row.credential,
+      targetType: row.target_type,
+      targetId: row.target_id,
+      detail: row.detail,
+      ip: row.ip,
+      requestId: row.request_id
+    }))
+  }
+}
+
+export async function pruneAudit (db: Db, before: number, limit: number): Promise<number> {
+  const column = (name: string): RawBuilder<unknown> => sql.ref(`audit_entries.${name}`)
+  const key = sql.join([column('account_number'), column('id')])
+  const { numAffectedRows } = await sql`delete from ${sql.table('audit_entries')} where (${key}) in (
+    select ${key} from ${sql.table('audit_entries')} where ${column('time')} < ${before} limit ${limit})`.execute(db)
+  return Number(numAffectedRows)
+}

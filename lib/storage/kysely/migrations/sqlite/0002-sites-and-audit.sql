@@ -1,0 +1,37 @@
+-- additive: sites and the audit log
+-- Times are ms since the epoch.
+
+create table {prefix}sites (
+  number integer primary key autoincrement,
+  site_id text not null unique,
+  account_number integer not null references {prefix}accounts (number),
+  origin text not null,
+  created_at integer not null,
+  unique (account_number, origin)
+) strict;
+
+-- What a key was hashed to before its hash was moved: the same key imported again is known by it.
+alter table {prefix}api_keys add column first_hash text;
+
+create index {prefix}api_keys_by_first_hash on {prefix}api_keys (first_hash) where first_hash is not null;
+
+-- given under the account's lock
+alter table {prefix}accounts add column next_entry integer not null default 1;
+
+create table {prefix}audit_entries (
+  account_number integer not null references {prefix}accounts (number),
+  id integer not null,
+  time integer not null,
+  action text not null,
+  actor_id text,
+  actor_name text,
+  credential text not null check (credential in ('bearer', 'cookie', 'api_key', 'host')),
+  target_type text,
+  target_id text,
+  detail text not null,
+  ip text,
+  request_id text,
+  primary key (account_number, id)
+) strict, without rowid;
+
+create index {prefix}audit_entries_to_prune on {prefix}audit_entries (time)
