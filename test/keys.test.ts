@@ -800,7 +800,7 @@ t.test('operations', async (t) => {
     for (let i = 0; i < 99; i++) await storage.issueKey(issuing())
     const before = await keysOf(storage)
     await t.rejects(keys.issueDefault(by, { environment: 'test' }), {
-      code: 'KEY_LIMIT_REACHED', statusCode: 409, details: { maxKeys: 100 }, message: 'The account has as many API keys as it may have.'
+      code: 'KEY_LIMIT_REACHED', statusCode: 409, details: { maxKeys: 100 }, message: 'The account has as many API keys as it may have: 100.'
     })
     t.same(await keysOf(storage), before)
     t.match(await keys.issueDefault(by), { action: 'rotated', revokedPublicIds: [apiKey.publicId] })

@@ -401,6 +401,14 @@ class Account {
   }
 }
 
+/** What chance seldom brings: the place of a key that ended was taken before it is renewed. */
+const TAKEN: Step[] = [
+  { op: 'issue', by: 'owner', environment: 'live', access: 'secret', scopes: null, hours: 1 },
+  { op: 'pass', hours: 4 },
+  ...Array.from({ length: MAX_KEYS }, (): Step => ({ op: 'issue', by: 'owner', environment: 'live', access: 'secret', scopes: null, hours: 20 })),
+  { op: 'renew', by: 'owner', key: MAX_KEYS, hours: 20 }
+]
+
 /** Plays as many lives, each of an account of its own, beside an account that nobody touches. */
 async function play (t: Test, storage: Storage, runs: number, lifetimes: Lifetimes, seen: Set<string>): Promise<void> {
   const { app: { selfServeKeys }, clock } = await build(t, {
@@ -422,7 +430,7 @@ async function play (t: Test, storage: Storage, runs: number, lifetimes: Lifetim
       steps++
       await account.play(step)
     }
-  }), { numRuns: Number(process.env.MODEL_RUNS ?? runs), seed: SEED })
+  }), { numRuns: Number(process.env.MODEL_RUNS ?? runs), seed: SEED, examples: [[TAKEN]] })
   t.ok(steps > lives, `${lives} lives of ${steps} steps`)
   t.strictSame(await stateOf(storage, 'bystander'), before, 'another account is as it was')
 }

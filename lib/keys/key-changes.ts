@@ -90,8 +90,17 @@ export interface KeyUpdate { readonly key: StoredKey, readonly set: Partial<Stor
 export type KeyDecision =
   | { readonly outcome: 'refused', readonly refusal: KeyRefusal }
   | { readonly outcome: 'unchanged', readonly key: StoredKey | null }
-  /** Make the updates in this order, then insert, then write the entries. */
-  | { readonly outcome: 'changed', readonly updates: readonly KeyUpdate[], readonly insert: NewKey | null, readonly entries: readonly Audited[] }
+  | ChangedKeys
+
+/** Make the updates in this order, then insert, then write the entries. */
+export interface ChangedKeys {
+  readonly outcome: 'changed'
+  readonly updates: readonly KeyUpdate[]
+  readonly insert: NewKey | null
+  /** Kept beside the inserted key for good: an import knows the key by it, wherever its hash is moved. */
+  readonly importedHash?: string
+  readonly entries: readonly Audited[]
+}
 
 /** A change of keys: which rows its decision needs, and the decision. */
 export interface KeyIntention<I extends ChangeContext> {

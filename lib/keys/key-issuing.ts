@@ -29,9 +29,9 @@ export function keyIssuing ({ storage, settings, hasher, view, operation }: KeyI
     newSecret({ prefix: settings.prefix, hasher, by, now }, access, environment)
 
   const issued = async (by: Actor, outcome: KeyOutcome, policy: Policy, plaintext: string): Promise<Issued> => {
-    const done = operation.committed(by, outcome, policy)
-    const key = done.key!
-    const ended = done.outcome === 'changed' ? done.updated.filter((old) => old.revokedAt !== null) : []
+    // A new key is always a change.
+    const { key, updated } = operation.committed(by, outcome, policy) as Extract<KeyOutcome, { outcome: 'changed' }>
+    const ended = updated.filter((old) => old.revokedAt !== null)
     return {
       action: key.rotatedFrom === null ? 'issued' : 'rotated',
       plaintextKey: plaintext,

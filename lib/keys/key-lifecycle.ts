@@ -162,7 +162,7 @@ const importKey: KeyIntention<ImportKeyInput> = {
     if (rows.sameHash !== null) {
       return rows.sameHash.accountId === key.accountId ? { outcome: 'unchanged', key: rows.sameHash } : refused({ reason: 'hash_taken' })
     }
-    return { outcome: 'changed', updates: [], insert: key, entries: [entryOf(input, 'api_key.imported', key)] }
+    return { outcome: 'changed', updates: [], insert: key, importedHash: key.hash, entries: [entryOf(input, 'api_key.imported', key)] }
   }
 }
 

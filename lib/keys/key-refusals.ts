@@ -13,7 +13,9 @@ const BEYOND = {
 export function refusalError (refusal: KeyRefusal, maxKeys: number): Error {
   switch (refusal.reason) {
     case 'not_found': return makeError('API_KEY_NOT_FOUND', {})
-    case 'limit': return makeError('KEY_LIMIT_REACHED', { details: { maxKeys } })
+    case 'limit': return makeError('KEY_LIMIT_REACHED', {
+      message: `The account has as many API keys as it may have: ${maxKeys}.`, details: { maxKeys }
+    })
     case 'hash_taken': return makeError('INVALID_REQUEST', { message: 'hash: is that of another key', details: { field: 'hash' } })
     case 'acting_key_ended': return makeError('INVALID_API_KEY', { details: {} })
     case 'beyond_acting_key': return makeError('FORBIDDEN', { message: BEYOND[refusal.field] })

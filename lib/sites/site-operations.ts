@@ -59,7 +59,9 @@ export function siteOperations ({ storage, policies, clock, wording, announce }:
       const now = clock.now()
       const site = { siteId: `site_${ulid(now)}`, accountId: by.accountId, origin, createdAt: now }
       const outcome = await storage.addSite({ site, maxSites, now, audit: { by: auditBy(by), wording } })
-      if (outcome.outcome === 'limit') throw makeError('SITE_LIMIT_REACHED', { details: { maxSites } })
+      if (outcome.outcome === 'limit') {
+        throw makeError('SITE_LIMIT_REACHED', { message: `The account has as many sites as it may have: ${maxSites}.`, details: { maxSites } })
+      }
       if (outcome.outcome === 'changed') announce(by.accountId, outcome.entries)
       return toSite(outcome.site)
     },

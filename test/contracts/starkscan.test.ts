@@ -8,7 +8,8 @@ import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import Database from 'better-sqlite3'
 import t, { type Test } from 'tap'
-import { failToStart, Person, startQuickstart, type Answer } from '../helpers/quickstart.js'
+import type { Answer } from '../helpers/example.js'
+import { failToStart, Person, startQuickstart } from '../helpers/quickstart.js'
 
 const KEYS = '/api-keys'
 const PLAINTEXT = /^sk_live_[0-9A-Za-z]{42}$/
@@ -254,7 +255,7 @@ t.test('Routes', async (t) => {
     const before = await steadyListOf(person)
     const bad = [
       [{ environment: 'staging' }, /environment/], [{ environment: ['live'] }, /environment/], [{ colour: 'red' }, /colour/], [{ access: 'secret' }, /label/],
-      [[], /body/], ['live', /body/]
+      [[], /body/], ['"live"', /body/]
     ] as const
     for (const [body, field] of bad) {
       const answer = await person.me('POST', KEYS, { body })

@@ -32,6 +32,11 @@ export interface Example {
   ended: Promise<{ code: number | null, signal: NodeJS.Signals | null }>
 }
 
+/** The file that `npm test` builds and `npm run example NAME` runs. */
+export function entryOf (name: string): string {
+  return fileURLToPath(new URL(`../../dist/examples/${name}/server.js`, import.meta.url))
+}
+
 /**
  * Starts `dist/examples/NAME/server.js`, which `npm test` builds before, on a free port, and waits until its output matches
  * `until`; ended with the test. The environment is the given one alone: what tap sets there would change how a host runs.
@@ -39,7 +44,7 @@ export interface Example {
 export async function startExample (
   t: Test, name: string, dataDir: string, { env = {}, until }: { env?: Record<string, string>, until: RegExp }
 ): Promise<Example> {
-  const child = spawn(process.execPath, [fileURLToPath(new URL(`../../dist/examples/${name}/server.js`, import.meta.url))], {
+  const child = spawn(process.execPath, [entryOf(name)], {
     env: { PATH: process.env.PATH, PORT: '0', DATA_DIR: dataDir, ...env },
     stdio: ['ignore', 'pipe', 'inherit']
   })
@@ -67,7 +72,7 @@ export async function startExample (
   }
 }
 
-/** Not `fetch`: it says `Sec-Fetch-Mode: cors`, which no program but a browser does. */
+/** Not `fetch`: it says `Sec-Fetch-Mode: cors`, which no program but a browser does and Better Auth judges. */
 export async function request (method: string, url: string, { headers = {}, body }: RequestOptions = {}): Promise<Answer> {
   const payload = body === undefined ? null : typeof body === 'string' ? body : JSON.stringify(body)
   const outgoing = http.request(url, {

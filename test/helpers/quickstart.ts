@@ -1,95 +1,20 @@
-// The built quickstart as a process of its own, and a small HTTP client with a cookie jar to visit it.
+// The built quickstart, and a person who visits it with a cookie jar and a session token.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import http, { type IncomingHttpHeaders } from 'node:http'
 import { text } from 'node:stream/consumers'
-import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
+import { entryOf, startExample, type Answer, type Example, type RequestOptions } from './example.js'
 
-const SERVER = fileURLToPath(new URL('../../dist/examples/quickstart/server.js', import.meta.url))
-
-export interface Answer {
-  status: number
-  headers: IncomingHttpHeaders
-  text: string
-  json: any
-}
-
-export interface RequestOptions {
-  /** A list sends the header several times. */
-  headers?: Record<string, string | string[]>
-  /** Sent as JSON. */
-  body?: unknown
-}
-
-export interface Quickstart {
-  /** `http://127.0.0.1:PORT` */
-  origin: string
-  /** What it printed on standard output, whole. */
-  output: string
-  /** @param path from the origin */
-  request (method: string, path: string, options?: RequestOptions): Promise<Answer>
-  kill (signal: NodeJS.Signals): void
-  /** How the process ended. */
-  ended: Promise<{ code: number | null, signal: NodeJS.Signals | null }>
-}
-
-/**
- * Starts `dist/examples/quickstart/server.js`, which `npm test` builds before, on a free port; ended with the test.
- * The environment is the given one alone: what tap sets there would change how a host runs.
- */
-export async function startQuickstart (t: Test, dataDir: string, env: Record<string, string> = {}): Promise<Quickstart> {
-  const child = spawn(process.execPath, [SERVER], {
-    env: { PATH: process.env.PATH, PORT: '0', DATA_DIR: dataDir, ...env },
-    stdio: ['ignore', 'pipe', 'inherit']
-  })
-  const ended = once(child, 'close').then(([code, signal]) => ({ code, signal }))
-  t.teardown(async () => {
-    child.kill('SIGKILL')
-    await ended
-  })
-
-  let output = ''
-  await new Promise<void>((resolve, reject) => {
-    child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
-      output += chunk
-      if (/^curl -H "X-API-Key: .+\n/m.test(output)) resolve()
-    })
-    ended.then(({ code, signal }) => { reject(new Error(`the quickstart ended with ${code ?? signal} before it was ready`)) }, reject)
-  })
-  const origin = /^ready (http:\S+)\/api$/m.exec(output)![1]!
-  return {
-    origin,
-    get output () { return output },
-    request: async (method, path, options) => await request(method, `${origin}${path}`, options),
-    kill: (signal) => { child.kill(signal) },
-    ended
-  }
+/** Ready once it has printed its last command. */
+export async function startQuickstart (t: Test, dataDir: string, env: Record<string, string> = {}): Promise<Example> {
+  return await startExample(t, 'quickstart', dataDir, { env, until: /^curl -H "X-API-Key: .+\n/m })
 }
 
 /** Runs it where it cannot start. */
 export async function failToStart (env: Record<string, string>): Promise<{ code: number, stderr: string }> {
-  const child = spawn(process.execPath, [SERVER], { env: { PATH: process.env.PATH, ...env }, stdio: ['ignore', 'ignore', 'pipe'] })
+  const child = spawn(process.execPath, [entryOf('quickstart')], { env: { PATH: process.env.PATH, ...env }, stdio: ['ignore', 'ignore', 'pipe'] })
   const [stderr, [code]] = await Promise.all([text(child.stderr), once(child, 'close')])
   return { code, stderr }
-}
-
-/** Not `fetch`: it says `Sec-Fetch-Mode: cors`, which no program but a browser does and Better Auth judges. */
-async function request (method: string, url: string, { headers = {}, body }: RequestOptions = {}): Promise<Answer> {
-  const payload = body === undefined ? null : JSON.stringify(body)
-  const outgoing = http.request(url, {
-    method,
-    headers: { ...(payload !== null && { 'content-type': 'application/json', 'content-length': Buffer.byteLength(payload) }), ...headers }
-  })
-  outgoing.end(payload)
-  const [incoming] = await once(outgoing, 'response') as [http.IncomingMessage]
-  const answer = await text(incoming)
-  return {
-    status: incoming.statusCode!,
-    headers: incoming.headers,
-    text: answer,
-    json: /json/.test(incoming.headers['content-type'] ?? '') && answer !== '' ? JSON.parse(answer) : undefined
-  }
 }
 
 /** A person with a browser (cookies) and a terminal (the session token). */
@@ -101,7 +26,7 @@ export class Person {
   signedToken = ''
   userId = ''
 
-  constructor (readonly quickstart: Quickstart, readonly name: string) {}
+  constructor (readonly quickstart: Example, readonly name: string) {}
 
   get email (): string { return `${this.name}@example.com` }
   get cookie (): { cookie: string } {

@@ -479,6 +479,15 @@ t.test('sites are origins in their normal form, once each, as many as the policy
     ['site.removed', 'site.removed', 'site.added', 'site.added', 'site.added'], 'an entry for each change, none for what changed nothing')
 })
 
+t.test('a request id that could be a secret is not kept', async (t) => {
+  const requestId = 'a'.repeat(42)
+  const { ask } = await hostOf(t, {}, { server: { genReqId: () => requestId } })
+  madeBy(await ask('POST', KEYS, { label: 'CI' }))
+  const { logs } = (await ask('GET', '/v1/me/audit')).json
+  t.match(logs, [{ action: 'api_key.issued', requestId: null }])
+  t.notMatch(JSON.stringify(logs), requestId)
+})
+
 t.test('the audit log tells the account\'s own changes, newest first, with an exact total', async (t) => {
   const { app, ask, clock } = await hostOf(t)
   const { url, publicId } = madeBy(await ask('POST', KEYS, { label: '100 % "CI"_{id}' }))

@@ -45,7 +45,7 @@ CREATE TABLE self_serve_api_keys (
   revoked_reason text,
   rotated_from text,
   -- the earliest of the three ends; the largest safe integer while there is none
-  ends_at integer not null, first_hash text,
+  ends_at integer not null, imported_hash text,
   unique (account_number, sequence),
   unique (account_number, default_slot)
 ) strict;
@@ -135,7 +135,7 @@ CREATE TABLE self_serve_sites (
   unique (account_number, origin)
 ) strict;
 
-CREATE INDEX self_serve_api_keys_by_first_hash on self_serve_api_keys (first_hash) where first_hash is not null;
+CREATE INDEX self_serve_api_keys_by_imported_hash on self_serve_api_keys (imported_hash) where imported_hash is not null;
 
 CREATE TABLE self_serve_audit_entries (
   account_number integer not null references self_serve_accounts (number),

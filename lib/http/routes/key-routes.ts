@@ -38,7 +38,7 @@ export function keyRoutes ({ keys }: SelfServeKeys, on: Required<Pick<StandardRo
         response: { 201: IssuedAnswer, '4xx': ErrorAnswer }
       },
       handler: async (request, reply) => {
-        const body = (request.body ?? {}) as Partial<IssueInput>
+        const body = request.body as Partial<IssueInput>
         const { label, environment, ...rest } = body
         reply.code(201)
         if (label !== undefined && on.keys) return await keys.issue(actorOf(request), body as IssueInput)
@@ -72,7 +72,7 @@ export function keyRoutes ({ keys }: SelfServeKeys, on: Required<Pick<StandardRo
         response: { 200: ApiKeyAnswer, '4xx': ErrorAnswer }
       },
       handler: async (request) => ({
-        apiKey: await keys.update(actorOf(request), paramOf(request, 'publicId'), (request.body ?? {}) as UpdateInput)
+        apiKey: await keys.update(actorOf(request), paramOf(request, 'publicId'), request.body as UpdateInput)
       })
     },
     {
@@ -89,7 +89,7 @@ export function keyRoutes ({ keys }: SelfServeKeys, on: Required<Pick<StandardRo
       },
       handler: async (request, reply) => {
         reply.code(201)
-        return await keys.rotate(actorOf(request), paramOf(request, 'publicId'), (request.body ?? {}) as object)
+        return await keys.rotate(actorOf(request), paramOf(request, 'publicId'), request.body as object)
       }
     },
     {
@@ -105,7 +105,7 @@ export function keyRoutes ({ keys }: SelfServeKeys, on: Required<Pick<StandardRo
         response: { 200: ApiKeyAnswer, '4xx': ErrorAnswer }
       },
       handler: async (request) => ({
-        apiKey: await keys.renew(actorOf(request), paramOf(request, 'publicId'), (request.body ?? {}) as object)
+        apiKey: await keys.renew(actorOf(request), paramOf(request, 'publicId'), request.body as object)
       })
     },
     {

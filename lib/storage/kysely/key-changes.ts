@@ -21,12 +21,12 @@ export async function changeKeys<I extends ChangeContext> (db: Db, { wants, deci
   const decision = decide(input, rows)
   if (decision.outcome !== 'changed') return decision
 
-  const { insert, updates, entries } = decision
+  const { insert, importedHash, updates, entries } = decision
   // Only a new key brings a new account.
   const owner = account ?? await makeAccount(db, wanted.accountId)
   const updated: StoredKey[] = []
   for (const update of updates) updated.push(await updateKey(db, update))
-  const inserted = insert === null ? null : await insertKey(db, owner, insert)
+  const inserted = insert === null ? null : await insertKey(db, owner, insert, importedHash)
   return {
     outcome: 'changed', key: (inserted ?? updated[0])!, updated, entries: await writeEntries(db, owner, entries)
   }
@@ -36,7 +36,7 @@ async function readRows (db: Db, account: AccountRow | null, wanted: WantedRows,
   const { publicId, slot, hash, all, actingId } = wanted
   const sameHash = hash === undefined
     ? null
-    : await oneKey(selectKeys(db).where((eb) => eb.or([eb('api_keys.key_hash', '=', hash), eb('api_keys.first_hash', '=', hash)])))
+    : await oneKey(selectKeys(db).where((eb) => eb.or([eb('api_keys.key_hash', '=', hash), eb('api_keys.imported_hash', '=', hash)])))
   if (account === null) return { ...NO_ROWS, sameHash }
   const keys = selectKeys(db).where('api_keys.account_number', '=', account.number)
   const named = async (id: string | null | undefined): Promise<StoredKey | null> =>
@@ -71,12 +71,12 @@ async function updateKey (db: Db, { key, set }: KeyUpdate): Promise<StoredKey> {
   return next
 }
 
-async function insertKey (db: Db, account: AccountRow, key: NewKey): Promise<StoredKey> {
+async function insertKey (db: Db, account: AccountRow, key: NewKey, importedHash: string | null = null): Promise<StoredKey> {
   const stored = { ...firstState(key), sequence: account.next_sequence }
   await db.updateTable('accounts').set({ next_sequence: account.next_sequence + 1 }).where('number', '=', account.number)
     .execute()
   const { insertId } = await db.insertInto('api_keys')
-    .values({ ...toKeyRow(stored), account_number: account.number, version: FIRST_VERSION }).executeTakeFirstOrThrow()
+    .values({ ...toKeyRow(stored), imported_hash: importedHash, account_number: account.number, version: FIRST_VERSION }).executeTakeFirstOrThrow()
   const inserted = { ...stored, ref: { account: account.number, key: Number(insertId), version: FIRST_VERSION } }
   await insertVersion(db, inserted)
   return inserted

@@ -83,7 +83,7 @@ export async function countCurrent (db: Db, account: number, now: number): Promi
 export async function rehashKeys (db: Db, moves: readonly RehashMove[]): Promise<void> {
   for (const { publicId, fromHash, hash, pepperId } of moves) {
     await db.updateTable('api_keys')
-      .set((eb) => ({ key_hash: hash, pepper_id: pepperId, first_hash: eb.fn.coalesce('first_hash', eb.val(fromHash)) }))
+      .set({ key_hash: hash, pepper_id: pepperId })
       .where('public_id', '=', publicId).where('key_hash', '=', fromHash).execute()
   }
 }

@@ -59,7 +59,7 @@ interface ApiKeysTable {
   account_number: ColumnType<number, number, never>
   sequence: number
   key_hash: string
-  first_hash: Generated<string | null>
+  imported_hash: Generated<string | null>
   pepper_id: string | null
   version: number
   label: string
@@ -107,7 +107,7 @@ export const KEY_COLUMNS = [
   'api_keys.revoked_reason', 'api_keys.rotated_from', 'accounts.id as account_id'
 ] as const
 
-export type KeyRow = Omit<Selectable<ApiKeysTable>, 'ends_at' | 'first_hash'> & { account_id: string }
+export type KeyRow = Omit<Selectable<ApiKeysTable>, 'ends_at' | 'imported_hash'> & { account_id: string }
 
 export function toStoredKey (row: KeyRow): StoredKey {
   return {

@@ -20,7 +20,7 @@ export function memoryKeys (state: MemoryState): KeyPart {
       target,
       predecessor: named(target?.rotatedFrom),
       acting: named(actingId),
-      sameHash: state.keys.get(state.publicIdByHash.get(hash ?? '') ?? state.publicIdByFirstHash.get(hash ?? '') ?? '') ?? null,
+      sameHash: state.keys.get(state.publicIdByHash.get(hash ?? '') ?? state.publicIdByImportedHash.get(hash ?? '') ?? '') ?? null,
       all: all === true ? current : [],
       current: current.length
     }
@@ -31,7 +31,7 @@ export function memoryKeys (state: MemoryState): KeyPart {
     const wanted = wants(input)
     const decision = decide(input, rowsFor(wanted, input.now))
     if (decision.outcome !== 'changed') return decision
-    const { insert } = decision
+    const { insert, importedHash } = decision
     if (insert !== null && (state.keys.has(insert.publicId) || state.publicIdByHash.has(insert.hash))) {
       throw new Error('The public id or the hash is taken.')
     }
@@ -41,6 +41,7 @@ export function memoryKeys (state: MemoryState): KeyPart {
     })
     const inserted: StoredKey[] = []
     if (insert !== null) {
+      if (importedHash !== undefined) state.publicIdByImportedHash.set(importedHash, insert.publicId)
       const account = state.accountOf(insert.accountId)
       const ref = { account: account.number, key: state.nextKeyNumber(), version: 1 }
       inserted.push(state.put({ ...firstState(insert), sequence: account.nextSequence++, ref }))
@@ -101,7 +102,6 @@ export function memoryKeys (state: MemoryState): KeyPart {
         const key = state.keys.get(publicId)
         if (key === undefined || key.hash !== fromHash) continue
         state.publicIdByHash.delete(fromHash)
-        if (![...state.publicIdByFirstHash.values()].includes(publicId)) state.publicIdByFirstHash.set(fromHash, publicId)
         state.put({ ...key, hash, pepperId })
       }
     },

@@ -12,8 +12,8 @@ export class MemoryState {
   readonly accounts = new Map<string, MemoryAccount>()
   readonly keys = new Map<string, StoredKey>()
   readonly publicIdByHash = new Map<string, string>()
-  /** By what a key was hashed to before its hash was moved. */
-  readonly publicIdByFirstHash = new Map<string, string>()
+  /** By what an imported key was hashed to, wherever its hash was moved since. */
+  readonly publicIdByImportedHash = new Map<string, string>()
   readonly publicIdByNumber = new Map<number, string>()
   /** By key number and version. */
   readonly versions = new Map<string, KeyVersion>()
@@ -48,7 +48,7 @@ export class MemoryState {
       this.keys.delete(key.publicId)
       this.publicIdByHash.delete(key.hash)
       this.publicIdByNumber.delete(key.ref.key)
-      for (const [hash, publicId] of this.publicIdByFirstHash) if (publicId === key.publicId) this.publicIdByFirstHash.delete(hash)
+      for (const [hash, publicId] of this.publicIdByImportedHash) if (publicId === key.publicId) this.publicIdByImportedHash.delete(hash)
       for (let version = 1; version <= key.ref.version; version++) this.versions.delete(`${key.ref.key}/${version}`)
     }
     const numbers = new Set(gone.map(({ ref }) => ref.key))

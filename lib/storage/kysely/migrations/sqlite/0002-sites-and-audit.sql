@@ -10,10 +10,10 @@ create table {prefix}sites (
   unique (account_number, origin)
 ) strict;
 
--- What a key was hashed to before its hash was moved: the same key imported again is known by it.
-alter table {prefix}api_keys add column first_hash text;
+-- What an imported key was hashed to: imported again, it is known by that after its hash was moved.
+alter table {prefix}api_keys add column imported_hash text;
 
-create index {prefix}api_keys_by_first_hash on {prefix}api_keys (first_hash) where first_hash is not null;
+create index {prefix}api_keys_by_imported_hash on {prefix}api_keys (imported_hash) where imported_hash is not null;
 
 -- given under the account's lock
 alter table {prefix}accounts add column next_entry integer not null default 1;
