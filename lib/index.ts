@@ -10,7 +10,7 @@ export { memoryStorage } from './storage/memory-storage.js'
 export { foldCase } from './audit/audit-entry.js'
 export { hasEnded } from './keys/api-key.js'
 export { firstState, keyIntentions } from './keys/key-lifecycle.js'
-export { decideAddSite, siteEntry } from './sites/site-changes.js'
+export { decideAddSite, refuseSite, siteEntry } from './sites/site-changes.js'
 export { assemblePage } from './storage/key-page.js'
 export { BATCH_MEMORY } from './storage/storage.js'
 
@@ -47,6 +47,6 @@ export type {
   ChangeContext, ImportKeyInput, IssueKeyInput, KeyDecision, KeyIntention, KeyRefusal, KeyRows, KeyUpdate, NewSecret,
   RenewKeyInput, RevokeKeyInput, RevokeKeysInput, RotateKeyInput, UpdateKeyInput, WantedRows
 } from './keys/key-changes.js'
-export type { AddSiteInput, RemoveSiteInput, StoredSite } from './sites/site-changes.js'
+export type { AddSiteInput, RefusedSite, RemoveSiteInput, StoredSite } from './sites/site-changes.js'
 export type { KeyDigest } from './keys/key-hash.js'
 export type { SlotUnit } from './storage/slots.js'

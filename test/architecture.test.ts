@@ -27,7 +27,10 @@ const LAYERS: ReadonlyArray<readonly string[]> = [
   ],
   ['keys/key-operations.ts', 'keys/judge-key.ts', 'keys/key-refusals.ts', 'keys/key-settings.ts', 'keys/new-key.ts'],
   ['policy/'], ['rate-limit/', 'usage/windows.ts'], ['storage/'],
-  ['keys/key-lifecycle.ts', 'keys/key-rotation.ts', 'keys/key-changes.ts', 'keys/acting-key.ts', 'sites/site-changes.ts'],
+  ['sites/site-changes.ts'],
+  [
+    'keys/key-lifecycle.ts', 'keys/key-succession.ts', 'keys/intention-parts.ts', 'keys/key-rotation.ts', 'keys/key-changes.ts', 'keys/acting-key.ts'
+  ],
   ['keys/key-input.ts', 'keys/actor.ts', 'keys/key-format.ts', 'keys/key-hash.ts'],
   ['keys/api-key.ts', 'keys/scopes.ts', 'keys/origins.ts', 'keys/ip-ranges.ts', 'audit/audit-entry.ts'],
   ['fields.ts'], ['errors.ts', 'crypto.ts', 'time.ts', 'background.ts', 'plain-object.ts', 'register.ts']

@@ -298,7 +298,7 @@ for (const [name, create] of Object.entries(STORAGES)) {
       t.equal(events.length, 5)
       for (let i = 0; i < 96; i++) {
         const siteId = `site_${String(i).padStart(26, '0')}`
-        await storage.addSite({ site: { siteId, accountId: ACCOUNT, origin: `https://b${i}.example`, createdAt: NOW }, maxSites: 1000, now: NOW, audit: { by: CUSTOMER, wording: WORDING } })
+        await storage.addSite({ site: { siteId, accountId: ACCOUNT, origin: `https://b${i}.example`, createdAt: NOW }, maxSites: 1000, now: NOW, acting: null, audit: { by: CUSTOMER, wording: WORDING } })
       }
       const { sites: shown, truncated } = await sites.list(ACCOUNT)
       t.same([shown.length, truncated, shown[0]!.origin], [100, true, 'https://b95.example'])

@@ -44,6 +44,7 @@ t.test('origins', async (t) => {
       ...NO_TEXT, undefined, '', 'null', '*', '*.example.com', 'example.com', '//example.com', 'https://', 'https:///', 'https:example.com', 'https://:443',
       'https://example.com/path', 'https://example.com//', 'https://example.com?x', 'https://example.com/?x', 'https://example.com#x', 'https://example.com\\x',
       'https://user@example.com', 'https://user:password@example.com', 'https://@example.com', 'https://example.com:99999', 'https://example.com:x',
+      'https://example.com\0', '\0https://example.com', 'https://example.com\x01\x02', 'https://example.com:80\x1f', 'https://exa\x7fmple.com',
       'javascript:alert(1)', 'javascript://example.com', 'data:text/html,x', 'file:///etc/passwd', 'ftp://example.com', 'ws://example.com', 'blob:https://example.com',
       ' https://example.com', 'https://example.com ', 'https://example.com\n', 'https://exa mple.com', 'https://example.com\thttps://a.example', 'https://exam\0ple.com',
       'https://*', 'https://*.com', 'https://*.com.', 'https://*.localhost', 'https://*.*.example.com', 'https://a.*.example.com', 'https://a*.example.com',

@@ -408,12 +408,21 @@ t.test('an acting key that ends hands out nothing that outlives it, unless the l
   t.strictSame(words(decisionsBy(acting, storedKey({ expiresAt: NOW + 2 * DAY }), limited)), MADE)
   t.match(words(decisionsBy(acting, storedKey({ expiresAt: NOW + 2 * DAY + 1 }), limited)), { issue: 'beyond_acting_key', rotate: 'beyond_acting_key' })
 
-  const target = storedKey({ isDefault: true })
+  const target = storedKey({ isDefault: true, expiresAt: NOW + DAY })
   const found = rows({ target, acting })
   t.match(rotateKey.decide(rotating(target, BY_KEY), found), { insert: { expiresAt: NOW + DAY } }, 'a default key\'s expiry was chosen by nobody')
   t.match(issueKey.decide(issuing({ isDefault: true }, { ...BY_KEY, expiryGiven: false }), found), { insert: { expiresAt: NOW + DAY } })
   t.equal(word(issueKey.decide(issuing({ isDefault: true }, BY_KEY), found)), 'beyond_acting_key')
-  t.strictSame(written(renewKey.decide(renewing(target, { ...BY_KEY, expiryGiven: false }), found)), [{ expiresAt: NOW + DAY }])
+  for (const expiresAt of [null, NOW + DAY + 1]) {
+    const longer = rows({ target: { ...target, expiresAt }, acting })
+    for (const decision of [
+      rotateKey.decide(rotating(target, BY_KEY), longer), issueKey.decide(issuing({ isDefault: true }, { ...BY_KEY, expiryGiven: false }), longer),
+      renewKey.decide(renewing(target, { ...BY_KEY, expiryGiven: false }), longer)
+    ]) t.match(decision, { refusal: { reason: 'beyond_acting_key', field: 'expiresAt' } }, 'and is no way to end a key earlier')
+  }
+  t.equal(word(renewKey.decide(renewing(target, { ...BY_KEY, expiryGiven: false }), found)), 'beyond_acting_key', 'to renew is to put off the end')
+  const sooner = rows({ target: { ...target, expiresAt: NOW + DAY - 1 }, acting })
+  t.strictSame(written(renewKey.decide(renewing(target, { ...BY_KEY, expiryGiven: false }), sooner)), [{ expiresAt: NOW + DAY }])
   t.equal(word(renewKey.decide(renewing(target, BY_KEY), found)), 'beyond_acting_key')
 })
 

@@ -87,8 +87,10 @@ class Model {
   }
 
   /** Is it more than the acting key has? */
-  beyond (acting: Key | null, { environment, scopes }: Pick<Key, 'environment' | 'scopes'>): boolean {
+  beyond (acting: Key | null, { environment, scopes: own, access = 'secret' }: Pick<Key, 'environment' | 'scopes'> & { access?: Access }): boolean {
     if (acting === null) return false
+    // A publishable key is asked for no scope, where it may be used.
+    const scopes = access === 'publishable' ? null : own
     const tooLive = acting.environment === 'test' && environment === 'live'
     return tooLive || (acting.scopes !== null && (scopes === null || scopes.some((scope) => !acting.scopes!.includes(scope))))
   }
@@ -102,10 +104,12 @@ class Model {
   }
 
   /** The end that was asked for, or the one that such a key has: cut to what is allowed, and to what the acting key may give. */
-  end ({ refusals, acting }: Facts, hours: Hours, lifetime: number | null): number | null {
+  end ({ refusals, acting }: Facts, hours: Hours, lifetime: number | null, keeps: (end: number) => boolean = () => true): number | null {
     const most = this.lifetimes.most === null ? Infinity : this.now + this.lifetimes.most
     if (hours === undefined) {
-      const end = Math.min(lifetime === null ? Infinity : this.now + lifetime, most, this.latest(acting))
+      const usual = Math.min(lifetime === null ? Infinity : this.now + lifetime, most)
+      const end = Math.min(usual, this.latest(acting))
+      if (end < usual && !keeps(end)) refusals.add('FORBIDDEN')
       return end === Infinity ? null : end
     }
     const end = hours === null ? Infinity : this.now + hours * HOUR
@@ -155,9 +159,9 @@ class Model {
     const { refusals, acting } = facts
     const place = this.defaultOf(environment)
     const holder = this.keys[place]
-    const expiresAt = this.end(facts, undefined, this.lifetimes.default)
     if (holder?.disabledBy === 'host') refusals.add('API_KEY_NOT_ACTIVE')
     const rotates = holder !== undefined && this.statusOf(holder) !== 'expired'
+    const expiresAt = this.end(facts, undefined, this.lifetimes.default, (end) => !rotates || end >= (holder.expiresAt ?? Infinity))
     if (this.beyond(acting, { environment, scopes: rotates ? holder.scopes : READ })) refusals.add('FORBIDDEN')
     if (!rotates && this.counted >= MAX_KEYS) refusals.add('KEY_LIMIT_REACHED')
     return () => {
@@ -174,7 +178,7 @@ class Model {
     if (access === 'publishable' && asked !== undefined) refusals.add('INVALID_REQUEST')
     const scopes = access === 'publishable' ? [] : asked === undefined ? READ : asked
     const expiresAt = this.end(facts, hours, this.lifetimes.named)
-    if (this.beyond(acting, { environment, scopes }) || this.outlives(acting, expiresAt)) refusals.add('FORBIDDEN')
+    if (this.beyond(acting, { environment, scopes, access }) || this.outlives(acting, expiresAt)) refusals.add('FORBIDDEN')
     if (this.counted >= MAX_KEYS) refusals.add('KEY_LIMIT_REACHED')
     return () => {
       const key = this.add({ label: 'Named', environment, access, scopes, expiresAt })
@@ -186,7 +190,7 @@ class Model {
   rotate ({ overlap }: { overlap: number }, facts: Facts): () => Done {
     const { refusals, acting, target, self } = facts
     if (this.statusOf(target) !== 'active') refusals.add('API_KEY_NOT_ACTIVE')
-    const expiresAt = target.isDefault ? this.end(facts, undefined, this.lifetimes.default) : target.expiresAt
+    const expiresAt = target.isDefault ? this.end(facts, undefined, this.lifetimes.default, (end) => end >= (target.expiresAt ?? Infinity)) : target.expiresAt
     if (this.beyond(acting, target) || this.outlives(acting, expiresAt)) refusals.add('FORBIDDEN')
     return () => this.replace(self, expiresAt, overlap * HOUR)
   }
@@ -195,7 +199,7 @@ class Model {
     const { refusals, acting, target, self } = facts
     const status = this.statusOf(target)
     if (!['active', 'disabled', 'expired'].includes(status) || (target.disabledBy === 'host' && by !== 'host')) refusals.add('API_KEY_NOT_ACTIVE')
-    const expiresAt = this.end(facts, hours, target.isDefault ? this.lifetimes.default : this.lifetimes.named)
+    const expiresAt = this.end(facts, hours, target.isDefault ? this.lifetimes.default : this.lifetimes.named, (end) => end > (target.expiresAt ?? Infinity))
     if (this.beyond(acting, target) || this.outlives(acting, expiresAt)) refusals.add('FORBIDDEN')
     if (status === 'expired' && this.counted >= MAX_KEYS) refusals.add('KEY_LIMIT_REACHED')
     return () => {
@@ -217,7 +221,7 @@ class Model {
     if (enabled !== undefined && !hosts) after.disabledBy = enabled ? null : by === 'host' ? 'host' : 'account'
     const stops = enabled === false && label === undefined && scopes === undefined
     // A key that may revoke another may also stop it.
-    if (stops ? this.beyond(acting, { ...target, scopes: [] }) : this.beyond(acting, target) || this.beyond(acting, after) || this.outlives(acting, target.expiresAt)) refusals.add('FORBIDDEN')
+    if (stops ? this.beyond(acting, stopped(target)) : this.beyond(acting, target) || this.beyond(acting, after) || this.outlives(acting, target.expiresAt)) refusals.add('FORBIDDEN')
     return () => {
       if (after.disabledBy !== target.disabledBy) this.audit.unshift(`api_key.${after.disabledBy === null ? 'enabled' : 'disabled'} ${self}`)
       else if (JSON.stringify(after) !== JSON.stringify(target)) this.audit.unshift(`api_key.updated ${self}`)
@@ -227,7 +231,7 @@ class Model {
   }
 
   revoke (_step: object, { refusals, acting, target, self }: Facts): () => Done {
-    if (this.beyond(acting, { ...target, scopes: [] })) refusals.add('FORBIDDEN')
+    if (this.beyond(acting, stopped(target))) refusals.add('FORBIDDEN')
     return () => {
       if (this.statusOf(target) !== 'revoked') {
         this.revoked(target, 'revoked')
@@ -241,7 +245,7 @@ class Model {
     return () => {
       const all = this.keys.map((_key, place) => place).filter((place) => {
         const key = this.keys[place]!
-        return !['revoked', 'expired'].includes(this.statusOf(key)) && !this.beyond(acting, { ...key, scopes: [] })
+        return !['revoked', 'expired'].includes(this.statusOf(key)) && !this.beyond(acting, stopped(key))
       }).reverse()
       for (const place of all) {
         this.revoked(this.keys[place]!, 'revoked')
@@ -251,6 +255,11 @@ class Model {
     }
   }
 }
+/** To stop a key, what it may do does not matter. */
+function stopped (key: Key): Pick<Key, 'environment' | 'scopes'> {
+  return { environment: key.environment, scopes: [] }
+}
+
 interface Facts { refusals: Set<string>, acting: Key | null, target: Key, self: number }
 
 const environment = fc.constantFrom<Environment>('live', 'live', 'test')

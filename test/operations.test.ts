@@ -399,6 +399,19 @@ for (const [name, create] of Object.entries(STORAGES)) {
       t.match(await keys.issueDefault(grace), { action: 'issued', revokedPublicIds: [] })
     })
 
+    t.test('when a person leaves, what they made with keys of theirs ends too; a member without a value ends nothing', async (t) => {
+      const { keys, works } = await keeperOf(t, create())
+      const own = (await keys.issue(grace, { label: 'Grace\'s', scopes: null })).apiKey
+      const child = await keys.issue(acting(own), { label: 'Child', scopes: null })
+      const successor = await keys.rotate(acting(own), own.publicId)
+      const ofAda = await keys.issue(ada, { label: 'Ada\'s' })
+      // @ts-expect-error -- An id that nobody looked up must not end every key of the account.
+      await t.rejects(keys.revokeAll(host, { actorId: undefined }), { code: 'INVALID_REQUEST', details: { field: 'actorId' } })
+      const { revokedPublicIds } = await keys.revokeAll(host, { actorId: 'u2' })
+      t.same([...revokedPublicIds].sort(), [child, successor].map(({ apiKey }) => apiKey.publicId).sort())
+      t.same(await Promise.all([child, successor, ofAda].map(async ({ plaintextKey }) => await works(plaintextKey))), [false, false, true])
+    })
+
     t.test('keys of another system go on working by their hashes, in any writing of them', async (t) => {
       const betterAuth = 'kQwErTyUiOpAsDfGhJkLzXcVbNmQwErTyUiOpAsDfGhJkLzXcVbNmQwErTyUiOpA'
       const rst = 'rst_3f9a0c7d5e1b2a4c6d8e0f1a2b3c4d5e'
@@ -529,7 +542,8 @@ for (const [name, create] of Object.entries(STORAGES)) {
       t.match(issued.apiKey, { scopes: ['blocks:read'], allowedIps: ['10.1.0.0/16'], expiresAt: later(10 * DAY), createdBy: 'Deploy' })
       t.match(await keeper.verify(issued.plaintextKey!, { ip: '10.1.9.9' }), { ok: true })
       t.match(await keeper.verify(issued.plaintextKey!, { ip: '10.2.0.1' }), { ok: false, code: 'IP_NOT_ALLOWED' })
-      t.match((await keys.issue(acting(by), { label: 'Page', access: 'publishable', environment: 'test' })).apiKey, { scopes: [], expiresAt: later(10 * DAY) }, 'a live key manages test keys')
+      await t.rejects(keys.issue(acting(by), { label: 'Page', access: 'publishable' }), { code: 'FORBIDDEN', message: /more scopes/ }, 'a publishable key is asked for no scope')
+      t.match((await keys.issue(acting(by), { label: 'Test', environment: 'test' })).apiKey, { environment: 'test', expiresAt: later(10 * DAY) }, 'a live key manages test keys')
       const rotated = await keys.rotate(acting(by), issued.apiKey.publicId, { overlapSeconds: 60 })
       t.match(rotated.apiKey, { allowedIps: ['10.1.0.0/16'], expiresAt: later(10 * DAY) })
       t.match(await keys.renew(acting(by), rotated.apiKey.publicId, { expiresAt: later(DAY) }), { expiresAt: later(DAY) })

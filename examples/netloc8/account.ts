@@ -2,6 +2,7 @@
 // Whoever gets here has shown a key with the scope that the method asks for.
 import type { FastifyPluginAsync, FastifyRequest } from 'fastify'
 import { actorOf, type Actor, type ApiKey, type AuditEntry, type Site } from 'fastify-self-serve-keys'
+import { allKeys } from '../all-keys.js'
 import type { Users } from './users.js'
 
 const keyBody = {
@@ -44,10 +45,10 @@ export function accountEndpoints (users: Users): FastifyPluginAsync {
     const accountOf = (request: FastifyRequest): string => request.caller!.accountId
     /** The user acts, by a key: the audit log names the user. */
     const by = (request: FastifyRequest): Actor => ({ ...actorOf(request), actor: { id: accountOf(request) } })
-    /** The newest hundred, with every key that works among them; what was used a moment ago says so. */
+    /** Newest first; what was used a moment ago says so. */
     const listKeys = async (accountId: string): Promise<ApiKey[]> => {
       await flush()
-      return (await keys.list(accountId)).apiKeys
+      return await allKeys(keys, accountId)
     }
 
     scope.get('', async (request, reply) => {

@@ -3,6 +3,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import { actorOf, type ApiKey } from 'fastify-self-serve-keys'
+import { allKeys } from '../all-keys.js'
 import { text } from './text.js'
 import { toPublicId, toUuid } from './uuid.js'
 
@@ -17,8 +18,7 @@ export const keyEndpoints: FastifyPluginAsyncTypebox = async (scope) => {
     return { id, name, raw_key: plaintextKey, ...rest }
   })
 
-  /** The newest hundred, with every key that works among them. */
-  scope.get('/api-keys', async (request) => (await keys.list(actorOf(request).accountId)).apiKeys.map(toResponse))
+  scope.get('/api-keys', async (request) => (await allKeys(keys, actorOf(request).accountId)).map(toResponse))
 
   scope.delete('/api-keys/:key_id', { schema: { params: Type.Object({ key_id: Type.String() }) } }, async (request, reply) => {
     await keys.revoke(actorOf(request), toPublicId(request.params.key_id))

@@ -4,6 +4,7 @@ import createError from '@fastify/error'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import { actorOf, getApiKey, type Access, type ApiKey, type Environment } from 'fastify-self-serve-keys'
+import { allKeys } from '../all-keys.js'
 import { toSeconds } from './envelope.js'
 
 /** Said as the library says it of an id that nobody has. */
@@ -23,13 +24,11 @@ const AuditQuery = Type.Object({ action: Type.Optional(Type.String()), limit: Di
 export const accountEndpoints: FastifyPluginAsyncTypebox = async (scope) => {
   const { keys, audit, flush } = scope.selfServeKeys
 
-  /** The newest hundred, with every key that works among them. */
   scope.get('/api-keys', async (request) => {
     const { accountId, environment } = getApiKey(request)
     // What was used a moment ago says so.
     await flush()
-    const { apiKeys } = await keys.list(accountId, environment === 'test' ? { environment } : {})
-    return apiKeys.map(toRow)
+    return (await allKeys(keys, accountId, environment === 'test' ? { environment } : {})).map(toRow)
   })
 
   scope.post('/api-keys', { schema: { body: KeyBody } }, async (request, reply) => {

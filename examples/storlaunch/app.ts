@@ -5,7 +5,7 @@ import Fastify, { type FastifyInstance } from 'fastify'
 import selfServeKeys, { redactPaths } from 'fastify-self-serve-keys'
 import { kyselyStorage } from 'fastify-self-serve-keys/kysely'
 import { accountEndpoints } from './account.js'
-import { envelopeOptions, useEnvelope } from './envelope.js'
+import { envelopeOptions, NotFound, useEnvelope } from './envelope.js'
 import { storefront } from './storefront.js'
 
 export async function buildApp (dataDir: string): Promise<FastifyInstance> {
@@ -17,7 +17,7 @@ export async function buildApp (dataDir: string): Promise<FastifyInstance> {
   })
   useEnvelope(app)
   // Publishable keys live in pages. Before the plugin, so that a page may read a refusal too; there are no cookies to abuse.
-  await app.register(cors, { origin: '*' })
+  await app.register(cors, { origin: '*', strictPreflight: false })
 
   await app.register(selfServeKeys, {
     storage: kyselyStorage({ file: join(dataDir, 'keys.db') }),
@@ -35,5 +35,7 @@ export async function buildApp (dataDir: string): Promise<FastifyInstance> {
     audit: { names: { 'api_key.issued': { action: 'api_key.created', detail: 'Created API key "{name}"' } } }
   })
   await app.register(storefront, { prefix: '/api/v1/storefront' })
+  // "Trying anything else returns 403": a publishable key is told so of what is not there, too.
+  app.all('/api/v1/*', { config: { apiKey: true } }, async () => { throw new NotFound() })
   return app
 }

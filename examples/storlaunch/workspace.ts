@@ -4,9 +4,6 @@ import { join } from 'node:path'
 import type { FastifyInstance } from 'fastify'
 import { ulid } from './envelope.js'
 
-/** Who issues the keys of the starts. */
-const ISSUER = { id: 'start', name: 'Start' }
-
 export interface Keys {
   /** Opens the account: without it nobody could create one. */
   secret: string
@@ -18,22 +15,25 @@ export interface Keys {
 
 /** The keys of this start; those of the last one end. */
 export async function startWorkspace ({ selfServeKeys: { keys } }: FastifyInstance, dataDir: string): Promise<Keys> {
-  const by = { accountId: keptId(join(dataDir, 'workspace')), credential: 'host', actor: ISSUER } as const
-  await keys.revokeAll(by, { actorId: ISSUER.id })
+  const file = join(dataDir, 'workspace.json')
+  const { accountId, keysOfStart } = readWorkspace(file)
+  const by = { accountId, credential: 'host', actor: { id: 'start', name: 'Start' } } as const
+  for (const publicId of keysOfStart) await keys.revoke(by, publicId)
   const spare = await keys.issue(by, { label: 'Spare key' })
   const publishable = await keys.issue(by, { label: 'Shop page', access: 'publishable' })
   const secret = await keys.issue(by, { label: 'Key of the last start' })
+  writeFileSync(file, JSON.stringify({ accountId, keysOfStart: [spare, publishable, secret].map(({ apiKey }) => apiKey.publicId) }))
   return { secret: secret.plaintextKey!, publishable: publishable.plaintextKey!, spareId: spare.apiKey.publicId }
 }
 
-/** The workspace's id in a file, made at the first start: it is the account that the keys belong to. */
-function keptId (file: string): string {
+/** The account that the keys belong to, and which of them the last start issued; a new one at the first start. */
+function readWorkspace (file: string): { accountId: string, keysOfStart: string[] } {
   try {
-    writeFileSync(file, `ws_${ulid()}`, { flag: 'wx' })
+    return JSON.parse(readFileSync(file, 'utf8'))
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+    return { accountId: `ws_${ulid()}`, keysOfStart: [] }
   }
-  return readFileSync(file, 'utf8')
 }
 
 export function welcome (origin: string, { secret, publishable, spareId }: Keys): string {

@@ -8,7 +8,7 @@ import { readCredentials } from './credentials.js'
 import { authorizeKey, presentedKey, type KeyCredentialParts } from './key-credential.js'
 import { documentRoutes, type RouteDocs } from './openapi.js'
 import { applyRateLimit } from './rate-limit-headers.js'
-import { signIn, startState } from './request-state.js'
+import { signIn, startState, stateOf } from './request-state.js'
 import { standardRoutes } from './routes/standard-routes.js'
 import { findSession, isSafe, type SessionSettings } from './session-rule.js'
 
@@ -34,7 +34,8 @@ export async function accountRoutes (scope: FastifyInstance, options: AccountRou
     if (isPreflight(request)) return
     const accountId = await identify(request, reply, options)
     if (mutationLimit !== null && !isSafe(request.method)) {
-      applyRateLimit(reply, await store.consume([{ id: `account/${accountId}`, limit: mutationLimit }]))
+      // Sessions and keys have a budget each: a key that leaked must not keep its owner from revoking it.
+      applyRateLimit(reply, await store.consume([{ id: `account/${accountId}/${stateOf(request)!.caller!.via}`, limit: mutationLimit }]))
     }
   })
 

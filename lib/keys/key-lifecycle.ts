@@ -1,79 +1,12 @@
 // What may happen to a key: pure decisions on the rows that a storage has read under the account's lock.
-import { auditedChange, type Audited, type Change } from '../audit/audit-entry.js'
 import { beyondActing, boundTo, latestEnd } from './acting-key.js'
-import { hasEnded, statusOf, type NewKey, type StoredKey } from './api-key.js'
+import { statusOf, type NewKey, type StoredKey } from './api-key.js'
+import { actingFault, asRevoked, beyond, entryOf, notActive, notFound, refused, wantsOne } from './intention-parts.js'
 import type {
-  ChangeContext, ImportKeyInput, IssueKeyInput, KeyDecision, KeyIntention, KeyRefusal, KeyRows, OneKey, RenewKeyInput,
-  RevokeKeyInput, RevokeKeysInput, RotateKeyInput, UpdateKeyInput, WantedRows
+  ChangeContext, ImportKeyInput, KeyIntention, RenewKeyInput, RevokeKeyInput, RevokeKeysInput, UpdateKeyInput
 } from './key-changes.js'
-import { revoking, successorOf, updatesOfRotation } from './key-rotation.js'
-
-const refused = (refusal: KeyRefusal): KeyDecision => ({ outcome: 'refused', refusal })
-/** To revoke or disable takes nothing from the acting key but its environment. */
-const asRevoked = (key: StoredKey, { acting }: KeyRows): StoredKey => ({ ...key, scopes: [], allowedIps: acting?.allowedIps ?? [] })
-const notFound = refused({ reason: 'not_found' })
-const notActive = (key: StoredKey, now: number): KeyDecision =>
-  refused({ reason: 'not_active', status: statusOf(key, now), byHost: key.disabledBy === 'host' })
-const beyond = (field: ReturnType<typeof beyondActing>): KeyDecision | null =>
-  field === null ? null : refused({ reason: 'beyond_acting_key', field })
-const wantsOne = ({ accountId, publicId, acting }: OneKey): WantedRows => ({ accountId, publicId, actingId: acting?.publicId })
-const entryOf = (input: ChangeContext, change: Change, { publicId, label }: Pick<StoredKey, 'publicId' | 'label'>, more = {}): Audited =>
-  auditedChange(input.audit, change, { type: 'api_key', id: publicId, name: label, ...more }, input.now)
-
-/** The key that asks may have ended since it was verified. */
-function actingFault ({ acting, now }: ChangeContext, rows: KeyRows): KeyDecision | null {
-  if (acting === null) return null
-  const works = rows.acting !== null && ['active', 'retiring'].includes(statusOf(rows.acting, now))
-  return works ? null : refused({ reason: 'acting_key_ended' })
-}
-
-function rotated (input: ChangeContext, key: StoredKey, { predecessor }: KeyRows, insert: NewKey, overlap: number): KeyDecision {
-  return {
-    outcome: 'changed',
-    updates: updatesOfRotation(key, predecessor, overlap, input.now),
-    insert,
-    entries: [entryOf(input, 'api_key.rotated', key, { successor: insert.publicId })]
-  }
-}
-
-const issueKey: KeyIntention<IssueKeyInput> = {
-  wants: ({ key, acting }) =>
-    ({ accountId: key.accountId, slot: key.isDefault ? key.environment : undefined, actingId: acting?.publicId }),
-  decide (input, rows) {
-    const { key, now } = input
-    const { target: holder, acting } = rows
-    const fault = actingFault(input, rows)
-    if (fault !== null) return fault
-    const rotates = holder !== null && (holder.disabledBy === 'host' || !hasEnded(holder, now))
-    if (rotates && holder.disabledBy === 'host') return notActive(holder, now)
-    const insert = boundTo(input, acting, input.expiryGiven, rotates ? defaultSuccessor(holder, key) : key)
-    const outside = beyond((rotates ? beyondActing(acting, holder) : null) ?? beyondActing(acting, insert, latestEnd(acting, input.acting, now)))
-    if (outside !== null) return outside
-    if (rotates) return rotated(input, holder, rows, insert, 0)
-    // A rotation replaces one key by one and is never refused for the number of keys.
-    if (rows.current >= input.maxKeys) return refused({ reason: 'limit' })
-    // An expired default is not revoked, it only loses its slot: nothing was taken from the customer.
-    const updates = holder === null ? [] : [{ key: holder, set: { isDefault: false } }]
-    return { outcome: 'changed', updates, insert, entries: [entryOf(input, 'api_key.issued', insert)] }
-  }
-}
-
-const rotateKey: KeyIntention<RotateKeyInput> = {
-  wants: wantsOne,
-  decide (input, rows) {
-    const { now, secret } = input
-    const { target, acting } = rows
-    if (target === null) return notFound
-    const fault = actingFault(input, rows) ?? beyond(beyondActing(acting, target))
-    if (fault !== null) return fault
-    if (statusOf(target, now) !== 'active') return notActive(target, now)
-    const like = successorOf(target, secret, target.isDefault ? input.defaultExpiresAt : target.expiresAt)
-    // Nobody chose the expiry of a default key; a named key's was chosen, and is kept or refused.
-    const insert = boundTo(input, acting, !target.isDefault, like)
-    const outside = beyond(beyondActing(acting, insert, latestEnd(acting, input.acting, now)))
-    return outside ?? rotated(input, target, rows, insert, input.overlap)
-  }
-}
+import { revoking } from './key-rotation.js'
+import { issueKey, rotateKey } from './key-succession.js'
 
 const renewKey: KeyIntention<RenewKeyInput> = {
   wants: wantsOne,
@@ -86,7 +19,9 @@ const renewKey: KeyIntention<RenewKeyInput> = {
     const status = statusOf(target, now)
     if (!['active', 'disabled', 'expired'].includes(status) || hostAlone(input, target)) return notActive(target, now)
     const { expiresAt } = boundTo(input, acting, input.expiryGiven, { ...target, expiresAt: input.expiresAt })
-    const outside = beyond(beyondActing(acting, { ...target, expiresAt }, latestEnd(acting, input.acting, now)))
+    // What nobody chose may be cut to what the acting key may give, but then it would be no renewal.
+    const cutShort = expiresAt !== input.expiresAt && expiresAt! <= (target.expiresAt ?? Infinity) ? 'expiresAt' : null
+    const outside = beyond(cutShort ?? beyondActing(acting, { ...target, expiresAt }, latestEnd(acting, input.acting, now)))
     if (outside !== null) return outside
     if (status === 'expired' && rows.current >= input.maxKeys) return refused({ reason: 'limit' })
     if (expiresAt === target.expiresAt) return { outcome: 'unchanged', key: target }
@@ -162,7 +97,7 @@ const importKey: KeyIntention<ImportKeyInput> = {
     if (rows.sameHash !== null) {
       return rows.sameHash.accountId === key.accountId ? { outcome: 'unchanged', key: rows.sameHash } : refused({ reason: 'hash_taken' })
     }
-    return { outcome: 'changed', updates: [], insert: key, importedHash: key.hash, entries: [entryOf(input, 'api_key.imported', key)] }
+    return { outcome: 'changed', updates: [], insert: { ...key, creatorId: rows.acting === null ? key.creatorId : rows.acting.creatorId }, importedHash: key.hash, entries: [entryOf(input, 'api_key.imported', key)] }
   }
 }
 
@@ -172,11 +107,6 @@ export const keyIntentions = { issueKey, rotateKey, renewKey, updateKey, revokeK
 /** The key as it is stored at first. */
 export function firstState (key: NewKey): Omit<StoredKey, 'sequence' | 'ref'> {
   return { ...key, lastUsedAt: null, retiresAt: null, revokedAt: null, revokedReason: null }
-}
-
-/** Where the host now makes default keys of the other access, what the old one might do means nothing to the new one. */
-function defaultSuccessor (holder: StoredKey, key: NewKey): NewKey {
-  return holder.access === key.access ? successorOf(holder, key, key.expiresAt) : { ...key, rotatedFrom: holder.publicId }
 }
 
 /** Did the host disable the key, and is it not the host that asks? */

@@ -49,9 +49,9 @@ export function keyManagement ({ storage, settings, view, operation }: KeyManage
         ...(metadata !== undefined && { metadata: readMetadata(metadata) })
       }
       if (given.scopes !== undefined) readScopes(given.scopes, settings.catalogue, null)
-      // What gives a key more asks the policy. What stops it waits for nothing; a key that acts is held to its own end.
-      const gives = enabled === true || given.scopes !== undefined
-      const stops = enabled === false && Object.keys(set).length === 0
+      // What gives a key more asks the policy, and so does a key that acts: its account may be suspended. What stops it waits for nothing.
+      const stops = enabled === false && Object.keys(set).length === 0 && given.scopes === undefined
+      const gives = enabled === true || given.scopes !== undefined || (by.credential === 'api_key' && !stops)
       const policy = gives ? await activePolicy(by) : stops ? NO_POLICY : await anyPolicy(by)
       if (given.scopes !== undefined) {
         if ((await keyOf(by, publicId)).access === 'publishable') refuseField('scopes', 'must be left out: a publishable key has none')
@@ -69,9 +69,11 @@ export function keyManagement ({ storage, settings, view, operation }: KeyManage
 
     async revokeAll (by, options = {}) {
       const { actorId } = readFields(options, ['actorId'])
-      if (actorId !== undefined && typeof actorId !== 'string') refuseField('actorId', 'must be text')
+      // An id that somebody forgot to look up must not end every key.
+      const ofOne = 'actorId' in options
+      if (ofOne && typeof actorId !== 'string') refuseField('actorId', 'must be text')
       const outcome = await storage.revokeKeys({
-        ...contextOf(by, NO_POLICY), accountId: by.accountId, reason: 'revoked', creatorId: actorId === undefined ? null : creatorIdOf(actorId)
+        ...contextOf(by, NO_POLICY), accountId: by.accountId, reason: 'revoked', creatorId: ofOne ? creatorIdOf(actorId as string) : null
       })
       const done = committed(by, outcome, NO_POLICY)
       return { revokedPublicIds: done.outcome === 'changed' ? done.updated.map(({ publicId }) => publicId) : [] }

@@ -119,9 +119,9 @@ export interface KeyOperations {
   revoke (by: Actor, publicId: string): Promise<ApiKey>
   /**
    * Ends all keys of the account, for example when a person leaves. In one transaction.
-   * @param options.actorId only those that this person issued
+   * @param options.actorId only those that this person issued, or made with keys of theirs; without the member, all
    */
-  revokeAll (by: Actor, options?: { actorId?: string | undefined }): Promise<{ revokedPublicIds: string[] }>
+  revokeAll (by: Actor, options?: { actorId?: string }): Promise<{ revokedPublicIds: string[] }>
   /**
    * Stores a key of another system by its hash; the hash is moved under the current pepper after the key's first use.
    * The same hash again changes nothing. Neither `maxKeys` nor the policy is asked.

@@ -9,7 +9,7 @@ const MAX_LENGTH = 300
  */
 export function parseOrigin (text: unknown): string | null {
   if (typeof text !== 'string' || text.length > MAX_LENGTH) return null
-  const match = /^(https?:\/\/)(\*\.)?([^*/?#@\\\s]+)\/?$/i.exec(text)
+  const match = /^(https?:\/\/)(\*\.)?([^*/?#@\\\s\p{Cc}]+)\/?$/iu.exec(text)
   if (match === null) return null
   const [, scheme, wildcard = '', host] = match as unknown as [string, string, string | undefined, string]
   if (!URL.canParse(scheme + host)) return null

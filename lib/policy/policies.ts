@@ -5,7 +5,7 @@ import { NO_POLICY, type Policy } from './account-policy.js'
 
 /** Policies remembered at most; the one that was resolved first makes room. */
 const MAX_REMEMBERED = 10_000
-/** Accounts that are remembered as failing at most; beyond that every failure is logged. */
+/** Accounts that are remembered as failing at most; of more than that the log has nothing to add. */
 const MAX_FAILING = 1000
 /** ms that a stale policy serves before the resolver that failed is asked again. */
 const RETRY = SECOND
@@ -54,8 +54,10 @@ export function policies ({ settings: { resolve, cacheFor, onError }, clock, tim
       if (failing.delete(accountId)) log.info({ accountId }, 'the policy of an account is resolved again')
       return policy
     } catch (cause) {
-      if (!failing.has(accountId)) log.warn({ err: cause, accountId }, 'the policy of an account could not be resolved')
-      if (failing.size < MAX_FAILING) failing.add(accountId)
+      if (!failing.has(accountId) && failing.size < MAX_FAILING) {
+        failing.add(accountId)
+        log.warn({ err: cause, accountId }, 'the policy of an account could not be resolved')
+      }
       throw makeError('STORAGE_UNAVAILABLE', {
         message: 'The policy of the account could not be resolved. Try again shortly.',
         cause,

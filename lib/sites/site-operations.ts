@@ -8,7 +8,7 @@ import { parseOrigin } from '../keys/origins.js'
 import type { Policies } from '../policy/policies.js'
 import type { Storage } from '../storage/storage.js'
 import { toIso, type Clock } from '../time.js'
-import type { StoredSite } from './site-changes.js'
+import type { AddSiteInput, RefusedSite, StoredSite } from './site-changes.js'
 
 /** Sites shown at most. */
 const PAGE = 100
@@ -28,10 +28,10 @@ export interface SiteOperations {
   /**
    * Adds an origin that the account's publishable keys may be used from; `https://*.example.com` stands for one label. One
    * that is there already is answered as it is, and nothing changes.
-   * @throws INVALID_REQUEST, SITE_LIMIT_REACHED, ACCOUNT_SUSPENDED, STORAGE_UNAVAILABLE
+   * @throws INVALID_REQUEST, SITE_LIMIT_REACHED, FORBIDDEN (a test key asks), ACCOUNT_SUSPENDED, STORAGE_UNAVAILABLE
    */
   add (by: Actor, origin: string): Promise<Site>
-  /** @throws SITE_NOT_FOUND, for another account's site too; STORAGE_UNAVAILABLE */
+  /** @throws SITE_NOT_FOUND, for another account's site too; FORBIDDEN (a test key asks), STORAGE_UNAVAILABLE */
   remove (by: Actor, siteId: string): Promise<void>
 }
 
@@ -45,6 +45,9 @@ export interface SiteOperationsParts {
 }
 
 export function siteOperations ({ storage, policies, clock, wording, announce }: SiteOperationsParts): SiteOperations {
+  const contextOf = (by: Actor, now: number): Pick<AddSiteInput, 'now' | 'audit' | 'acting'> =>
+    ({ now, audit: { by: auditBy(by), wording }, acting: by.credential === 'api_key' ? { publicId: by.apiKey! } : null })
+
   return {
     async list (accountId) {
       const sites = await storage.listSites(accountId, PAGE + 1)
@@ -58,7 +61,8 @@ export function siteOperations ({ storage, policies, clock, wording, announce }:
       if (suspended) throw makeError('ACCOUNT_SUSPENDED', {})
       const now = clock.now()
       const site = { siteId: `site_${ulid(now)}`, accountId: by.accountId, origin, createdAt: now }
-      const outcome = await storage.addSite({ site, maxSites, now, audit: { by: auditBy(by), wording } })
+      const outcome = await storage.addSite({ site, maxSites, ...contextOf(by, now) })
+      if (outcome.outcome === 'refused') throw refusalOf(outcome)
       if (outcome.outcome === 'limit') {
         throw makeError('SITE_LIMIT_REACHED', { message: `The account has as many sites as it may have: ${maxSites}.`, details: { maxSites } })
       }
@@ -70,12 +74,19 @@ export function siteOperations ({ storage, policies, clock, wording, announce }:
       checkActor(by)
       const known = /^site_[0-9A-HJKMNP-TV-Z]{26}$/.test(siteId)
       const outcome = known
-        ? await storage.removeSite({ accountId: by.accountId, siteId, now: clock.now(), audit: { by: auditBy(by), wording } })
+        ? await storage.removeSite({ accountId: by.accountId, siteId, ...contextOf(by, clock.now()) })
         : null
+      if (outcome?.outcome === 'refused') throw refusalOf(outcome)
       if (outcome?.outcome !== 'changed') throw makeError('SITE_NOT_FOUND', {})
       announce(by.accountId, outcome.entries)
     }
   }
+}
+
+function refusalOf ({ refusal }: RefusedSite): Error {
+  return refusal.reason === 'acting_key_ended'
+    ? makeError('INVALID_API_KEY', { details: {} })
+    : makeError('FORBIDDEN', { message: 'A test API key may not manage sites: live API keys are used from them.' })
 }
 
 function toSite ({ siteId, origin, createdAt }: StoredSite): Site {

@@ -10,7 +10,7 @@ import type {
   ImportKeyInput, IssueKeyInput, KeyRefusal, RenewKeyInput, RevokeKeyInput, RevokeKeysInput, RotateKeyInput,
   UpdateKeyInput
 } from '../keys/key-changes.js'
-import type { AddSiteInput, RemoveSiteInput, StoredSite } from '../sites/site-changes.js'
+import type { AddSiteInput, RefusedSite, RemoveSiteInput, StoredSite } from '../sites/site-changes.js'
 import { DAY } from '../time.js'
 import type { SlotUnit } from './slots.js'
 
@@ -32,7 +32,7 @@ export interface Storage {
   close (): Promise<void>
 
   /**
-   * On every request to a protected route. The key stored under one of these digests, in one round trip, from the
+   * On every request to a protected route. The key stored under the first of these digests that one is stored under, in one round trip, from the
    * primary: a revocation that was answered before this call began must be seen. Revoked and expired keys are found too.
    */
   findKeyByHash (digests: ReadonlyArray<{ hash: string, pepperId: string | null }>): StoredKey | null | Promise<StoredKey | null>
@@ -58,9 +58,9 @@ export interface Storage {
   revokeKey (input: RevokeKeyInput): Promise<KeyOutcome>
   /** Ends all keys of an account, or all that one person issued. */
   revokeKeys (input: RevokeKeysInput): Promise<KeyOutcome>
-  /** Stores a key with the hash of another system, unless a key has that hash or had it before it was moved. */
+  /** Stores a key with the hash of another system, unless a key has that hash, or was imported with it before it was moved. */
   importKey (input: ImportKeyInput): Promise<KeyOutcome>
-  /** Replaces hashes, each only if the key still has the old one. Changes nothing else. Runs beside requests. */
+  /** Replaces hashes, each only if the key still has the old one and no key has the new one. Changes nothing else. Runs beside requests. */
   rehashKeys (moves: readonly RehashMove[]): Promise<void>
   /** Removes at most `limit` keys that ended before `endedBefore`; answers how many. */
   pruneKeys (endedBefore: number, limit: number): Promise<number>
@@ -130,6 +130,7 @@ export type KeyOutcome =
   }
 
 export type SiteOutcome =
+  | RefusedSite
   | { readonly outcome: 'limit' }
   | { readonly outcome: 'unchanged', readonly site: StoredSite }
   | { readonly outcome: 'changed', readonly site: StoredSite, readonly entries: ReadonlyArray<Audited<StoredAuditEntry>> }

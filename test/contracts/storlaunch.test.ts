@@ -79,6 +79,15 @@ await desk.register(selfServeKeys, {
 })
 await desk.ready()
 
+t.test('every key of a workspace is listed, however many there were', async (t) => {
+  const { keys } = desk.selfServeKeys
+  const by = { accountId: 'ws_many', credential: 'host' } as const
+  const reader = await keys.issue(by, { label: 'Reader', scopes: null })
+  for (let i = 0; i < 110; i++) await keys.revoke(by, (await keys.issue(by, { label: `Old ${i}` })).apiKey.publicId)
+  const rows = await rowsOf(reader.plaintextKey!)
+  t.strictSame([rows.length, new Set(rows.map(({ id }: any) => id)).size], [111, 111])
+})
+
 async function strangersKey (environment: 'live' | 'test' = 'live'): Promise<Created> {
   const { apiKey, plaintextKey } = await desk.selfServeKeys.keys.issue({ accountId: 'ws_other', credential: 'host' }, { label: 'Theirs', environment })
   return { id: apiKey.publicId, value: plaintextKey! }
@@ -356,6 +365,14 @@ t.test('Key types recap', async (t) => {
       }
     }
     t.equal((await call(keys.sk_live.value, 'GET', '/storefront/products/prod_1')).json.data.price, 1, 'as the secret key left it')
+    for (const [method, path] of [
+      ['POST', '/storefront/products'], ['PUT', '/storefront/products'], ['DELETE', '/storefront/products/prod_1'], ['POST', '/storefront/public/store'], ['PUT', KEYS], ['GET', '/account'],
+      ['GET', '/nothing'], ['GET', '/']
+    ] as const) {
+      for (const [kind, { value }] of Object.entries(keys)) refused(t, await call(value, method, path), kind.startsWith('sk') ? [404, 'NOT_FOUND'] : [403, 'FORBIDDEN'], `${kind}_…: ${method} ${path}`)
+    }
+    const options = await storlaunch.request('OPTIONS', `/api/v1${KEYS}`, { headers: { authorization: `Bearer ${keys.pk_live.value}` } })
+    t.not(options.text, 'Invalid Preflight Request', 'an OPTIONS that is no preflight is answered like anything else')
   })
 
   await t.test('"Safe to expose": a page of any origin may use a publishable key, and may read a refusal', async (t) => {

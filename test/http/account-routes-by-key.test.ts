@@ -214,7 +214,7 @@ t.test('a key is judged as on any route: ended, disabled, from elsewhere, of a s
   t.equal((await app.selfServeKeys.sites.list(ACCOUNT)).sites.length, 0)
 })
 
-t.test('a key pays its own rate limit, and for changes the account\'s, which keys and sessions share', async (t) => {
+t.test('a key pays its own rate limit, and for changes that of all keys of the account: sessions have theirs', async (t) => {
   const { ask, make, clock } = await opened(t, {
     rateLimit: { max: 6, timeWindow: '1 minute' }, accountRoutes: { rateLimit: { max: 3, timeWindow: '2 minutes' }, apiKeys: { read: 'account:read', write: 'account:write' } }
   })
@@ -228,10 +228,11 @@ t.test('a key pays its own rate limit, and for changes the account\'s, which key
   const account = '"account";q=3;w=120'
   t.strictSame(await standing('GET', KEYS, one.credential), [200, '"default";r=5;t=60', own, undefined])
   t.strictSame(await standing('DELETE', `${KEYS}/${NO_KEY}`, one.credential), [404, '"default";r=4;t=60, "account";r=2;t=120', `${own}, ${account}`, undefined])
-  t.strictSame(await standing('DELETE', `${KEYS}/${NO_KEY}`, SIGNED_IN), [404, '"account";r=1;t=120', account, undefined])
-  t.strictSame(await standing('POST', KEYS, two.credential, { label: 'CI', scopes: READ }), [201, '"default";r=5;t=60, "account";r=0;t=120', `${own}, ${account}`, undefined])
+  t.strictSame(await standing('DELETE', `${KEYS}/${NO_KEY}`, two.credential), [404, '"default";r=5;t=60, "account";r=1;t=120', `${own}, ${account}`, undefined])
+  t.strictSame(await standing('POST', KEYS, two.credential, { label: 'CI', scopes: READ }), [201, '"default";r=4;t=60, "account";r=0;t=120', `${own}, ${account}`, undefined])
   const before = (await ask('GET', KEYS)).json.apiKeys.length
   t.strictSame(await standing('POST', KEYS, one.credential, { label: 'CI', scopes: READ }), [429, '"default";r=3;t=60, "account";r=0;t=120', `${own}, ${account}`, '120'])
+  for (const remaining of [2, 1, 0]) t.strictSame(await standing('DELETE', `${KEYS}/${NO_KEY}`, SIGNED_IN), [404, `"account";r=${remaining};t=120`, account, undefined], 'a key that leaked does not keep its owner from revoking it')
   t.strictSame(await standing('POST', KEYS, SIGNED_IN, { label: 'CI', scopes: READ }), [429, '"account";r=0;t=120', account, '120'])
   t.strictSame(await standing('POST', SITES, theirs.credential, { name: 'https://example.com' }), [201, '"default";r=5;t=60, "account";r=2;t=120', `${own}, ${account}`, undefined], 'another account has its own')
   t.equal((await ask('GET', KEYS)).json.apiKeys.length, before)
@@ -345,9 +346,8 @@ t.test('a key never gives away more than it has, on whatever route it tries', as
   t.strictSame(await stateOf(storage), before)
   await refused('POST', `${expired.url}/renew`, {}, 'an expired key')
   t.strictSame(await stateOf(storage), before)
-  for (const name of ['no end', 'a later end']) {
-    t.equal((await ask('POST', `${wider[name]!.url}/renew`, {}, narrow.credential)).json.apiKey.expiresAt, end, `${name} is brought within its own`)
-  }
+  for (const name of ['no end', 'a later end']) await refused('POST', `${wider[name]!.url}/renew`, {}, `${name}: a renewal must not shorten it`)
+  t.strictSame(await stateOf(storage), before)
 })
 
 t.test('within what it has a key manages keys; any key of its environment it may stop', async (t) => {
@@ -364,7 +364,7 @@ t.test('within what it has a key manages keys; any key of its environment it may
   t.equal((await by('POST', `${made.url}/renew`, { expiresAt: toIso(NOW + DAY) })).json.apiKey.expiresAt, toIso(NOW + DAY))
   const next = madeBy(await by('POST', `${made.url}/rotate`, { overlapSeconds: 60 }))
   t.strictSame(next.apiKey.scopes, MANAGER)
-  t.equal((await by('POST', KEYS, { label: 'window', access: 'publishable' })).status, 201, 'a publishable key has no scopes')
+  t.equal((await by('POST', KEYS, { label: 'window', access: 'publishable' })).status, 403, 'a publishable key is asked for no scope: it may do more')
   t.match(await by('POST', SITES, { name: 'https://example.com' }), { status: 201 })
 
   const wide = await make({ scopes: null })
@@ -422,9 +422,40 @@ t.test('where keys live at most so long, a key renews itself and others within t
 
   const unlimited = await opened(t)
   const mortal = await unlimited.make({ scopes: MANAGER, expiresAt: toIso(NOW + DAY) })
-  const { status, json } = await unlimited.ask('POST', `${mortal.url}/renew`, {}, mortal.credential)
-  t.strictSame([status, json.apiKey.expiresAt], [200, toIso(NOW + DAY)], 'else no later than it ends itself')
+  t.match(await unlimited.ask('POST', `${mortal.url}/renew`, {}, mortal.credential), { status: 403, json: { code: 'FORBIDDEN', message: /outlive/ } }, 'else no later than it ends itself')
+  const shorter = await unlimited.make({ scopes: MANAGER, expiresAt: toIso(NOW + HOUR) })
+  t.equal((await unlimited.ask('POST', `${shorter.url}/renew`, {}, mortal.credential)).json.apiKey.expiresAt, toIso(NOW + DAY), 'and as late as that')
   t.equal((await unlimited.ask('POST', `${mortal.url}/renew`, { expiresAt: toIso(NOW + DAY + 1) }, mortal.credential)).status, 403)
+})
+
+t.test('a test key manages no sites: live keys are used from them', async (t) => {
+  const { ask, make, storage } = await opened(t)
+  const { siteId } = (await ask('POST', SITES, { name: 'https://example.com' })).json
+  const test = await make({ scopes: null, environment: 'test' })
+  const before = await stateOf(storage)
+  for (const [method, url, body] of [['POST', SITES, { name: 'https://evil.example' }], ['DELETE', `${SITES}/${siteId}`, undefined]] as const) {
+    t.match(await ask(method, url, body, test.credential), { status: 403, json: { code: 'FORBIDDEN', message: 'A test API key may not manage sites: live API keys are used from them.' } })
+  }
+  t.strictSame(await stateOf(storage), before)
+  t.equal((await ask('GET', SITES, undefined, test.credential)).status, 200)
+})
+
+t.test('what a key changes asks the policy anew, but for what stops a key', async (t) => {
+  let policy: AccountPolicy | null = {}
+  const { ask, make, storage } = await opened(t, { policy: { resolve: () => policy ?? Promise.reject(new Error('away')), cacheFor: '1 hour' } })
+  const [key, other] = [await make({ scopes: null }), await make({ scopes: null })]
+  t.equal((await ask('PATCH', other.url, { label: 'x' }, key.credential)).status, 200)
+  const before = await stateOf(storage)
+  for (const [answer, expected] of [[null, { status: 503, json: { code: 'STORAGE_UNAVAILABLE' } }], [{ suspended: true }, { status: 403, json: { code: 'ACCOUNT_SUSPENDED' } }]] as const) {
+    policy = answer
+    for (const body of [{ label: 'y' }, { allowedOrigins: ['https://x.example'] }, { allowedIps: ['10.0.0.0/8'] }]) t.match(await ask('PATCH', other.url, body, key.credential), expected)
+  }
+  t.strictSame(await stateOf(storage), before)
+  policy = {}
+  t.equal((await ask('POST', `${other.url}/renew`)).status, 200, 'a change in a session asks anew, and what it hears is remembered')
+  policy = null
+  t.equal((await ask('PATCH', other.url, { enabled: false }, key.credential)).status, 200)
+  t.equal((await ask('DELETE', other.url, undefined, key.credential)).status, 200)
 })
 
 t.test('a key that ends while it asks changes nothing', async (t) => {

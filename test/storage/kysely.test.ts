@@ -613,6 +613,27 @@ t.test('an account that is erased leaves no row behind, and usage that comes lat
   t.strictSame(filled, ['self_serve_migrations', 'self_serve_usage_routes', 'self_serve_usage_batches'])
 })
 
+t.test('an account that is erased can be read in no file of the database', async (t) => {
+  const file = join(t.testdir(), 'keys.db')
+  const storage = kyselyStorage({ file })
+  await storage.open({ log: console, timeout: 2000 })
+  t.after(async () => { await storage.close() })
+  const marks = ['account-to-erase', 'label to erase', 'person to erase', 'https://site-to-erase.example', 'detail to erase']
+  const [accountId, label, person, origin, detail] = marks as [string, string, string, string, string]
+  for (let i = 0; i < 30; i++) await issue(storage, { accountId, label: `${label} ${i}`, createdBy: person })
+  const kept = await issue(storage, { label: 'kept' })
+  changed(await storage.addSite(adding(origin, { accountId })))
+  await storage.recordAudit(accountId, newEntry({ detail }))
+  const found = (): string[] => marks.filter((mark) => [file, `${file}-wal`].some((one) => existsSync(one) && readFileSync(one).includes(mark)))
+  t.same(found(), marks)
+  while (await storage.eraseAccount(accountId, 10) > 0);
+  t.same(found(), [])
+  t.same(await storage.findKey(kept.publicId), kept)
+  // Where another change is under way the log is left for later, and nothing fails.
+  const [, left] = await Promise.all([issue(storage), storage.eraseAccount(accountId, 10), issue(storage)])
+  t.equal(left, 0)
+})
+
 t.test('better-sqlite3 is loaded by the first file that is opened, and by no import', async (t) => {
   const process = child('loaded-modules.ts')
   process.stdin.end()

@@ -13,18 +13,27 @@ import {
 export const actingEndCases: ContractCases = {
   'a key hands out none that outlives it, and cuts what nobody chose': besideOthers(async (storage) => {
     const acting = await issue(storage, { ...WIDE, expiresAt: NOW + DAY })
+    const shorter = await issue(storage, { ...WIDE, expiresAt: NOW + DAY - 1 })
+    const renewed = await storage.renewKey(renewing(shorter, { ...by(acting), expiresAt: NOW + 2 * DAY, expiryGiven: false }))
+    assert.equal(changed(renewed).key.expiresAt, NOW + DAY)
     for (const expiresAt of [null, NOW + DAY + 1]) {
       const target = await issue(storage, { ...WIDE, expiresAt })
       await refusesAll(storage, 'expiresAt', acting, target, [...TAKES_AWAY, 'renew'])
       const renew = async (expiryGiven: boolean): Promise<KeyOutcome> =>
         await storage.renewKey(renewing(target, { ...by(acting), expiresAt: NOW + 2 * DAY, expiryGiven }))
       await refused(storage, async () => await renew(true), 'expiresAt')
-      assert.equal(changed(await renew(false)).key.expiresAt, NOW + DAY)
+      // It would end earlier than it does.
+      await refused(storage, async () => await renew(false), 'expiresAt')
       const issued = changed(await storage.issueKey(issuing({ ...WIDE, expiresAt }, { ...by(acting), expiryGiven: false })))
       assert.equal(issued.key.expiresAt, NOW + DAY)
-      const byDefault = await issue(storage, { ...WIDE, isDefault: true })
-      const rotated = changed(await storage.rotateKey(rotating(byDefault, { ...by(acting), defaultExpiresAt: expiresAt })))
-      assert.equal(rotated.key.expiresAt, NOW + DAY)
+      const rotateDefault = async (key: StoredKey): Promise<KeyOutcome> =>
+        await storage.rotateKey(rotating(key, { ...by(acting), defaultExpiresAt: expiresAt }))
+      const byDefault = await issue(storage, { ...WIDE, isDefault: true, expiresAt: NOW + DAY })
+      assert.equal(changed(await rotateDefault(byDefault)).key.expiresAt, NOW + DAY)
+      // No successor that ends earlier.
+      const longer = await issue(storage, { ...WIDE, isDefault: true, environment: 'test', expiresAt })
+      await refused(storage, async () => await rotateDefault(longer), 'expiresAt')
+      await storage.revokeKey(revoking(longer))
     }
   }),
 

@@ -102,6 +102,22 @@ export const keyCases: ContractCases = {
     assert.deepEqual(await storage.findKey(moved.publicId), after(moved))
   }),
 
+  'a hash that another key has is not taken, and the other moves of the call are made': async (storage) => {
+    const [one, two, three] = [await issue(storage), await issue(storage), await issue(storage)]
+    const moved = { hash: sha256('p1'), pepperId: 'p1' }
+    await storage.rehashKeys([
+      { publicId: one.publicId, fromHash: one.hash, hash: two.hash, pepperId: 'p1' }, { publicId: three.publicId, fromHash: three.hash, ...moved }
+    ])
+    assert.deepEqual(await keysOf(storage), [{ ...three, ...moved }, two, one])
+  },
+
+  'of several digests that keys are stored under, the first one finds its key': async (storage) => {
+    const keys = [await issue(storage, { pepperId: 'p1' }), await issue(storage), await issue(storage, { pepperId: 'p2' })]
+    for (const order of [keys, keys.toReversed(), [keys[1]!, keys[2]!, keys[0]!]]) {
+      assert.deepEqual(await storage.findKeyByHash(order.map(({ hash, pepperId }) => ({ hash, pepperId }))), order[0])
+    }
+  },
+
   'pruning removes keys that ended before the given time, and no other': async (storage) => {
     const before = NOW - 100
     const gone = [

@@ -111,12 +111,12 @@ export function importing (key: Partial<NewKey> = {}, more: Partial<ImportKeyInp
 export function adding (origin: string, more: Partial<AddSiteInput & { accountId: string }> = {}): AddSiteInput {
   const { accountId = ACCOUNT, ...rest } = more
   const { now, audit } = context()
-  return { now, audit, site: { siteId: `site_${ulid(NOW)}`, accountId, origin, createdAt: NOW }, maxSites: 1000, ...rest }
+  return { now, audit, acting: null, site: { siteId: `site_${ulid(NOW)}`, accountId, origin, createdAt: NOW }, maxSites: 1000, ...rest }
 }
 
 export function removing ({ accountId, siteId }: Pick<StoredSite, 'accountId' | 'siteId'>): RemoveSiteInput {
   const { now, audit } = context()
-  return { now, audit, accountId, siteId }
+  return { now, audit, acting: null, accountId, siteId }
 }
 
 /** An entry of the host's own. */

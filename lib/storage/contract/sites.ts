@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { ulid } from '../../crypto.js'
 import { ACCOUNT, adding, NOW, OTHER_ACCOUNT, removing, STRANGE_TEXTS } from './samples.js'
-import { auditOf, besideOthers, changed, issue, verdict, withoutTrace, type ContractCases } from './steps.js'
+import { auditOf, besideOthers, changed, issue, issueIn, verdict, withoutTrace, type ContractCases } from './steps.js'
 
 export const siteCases: ContractCases = {
   'a site comes back as it went in, byte for byte, newest first, no more than asked': besideOthers(async (storage) => {
@@ -49,7 +49,7 @@ export const siteCases: ContractCases = {
     const same = await Promise.all(Array.from({ length: 20 }, async () => await storage.addSite(adding('https://same.example'))))
     assert.equal(same.filter(({ outcome }) => outcome === 'changed').length, 1)
     const [newest, ...rest] = await storage.listSites(ACCOUNT, 100)
-    for (const result of same) assert.deepEqual(result.outcome !== 'limit' && result.site, newest)
+    for (const result of same) assert.deepEqual('site' in result && result.site, newest)
     assert.equal(rest.length, 7)
     assert.equal((await auditOf(storage)).length, 8)
   }),
@@ -77,6 +77,25 @@ export const siteCases: ContractCases = {
     assert.equal(verdicts.filter((one) => one === 'null').length, 19)
     assert.equal((await auditOf(storage)).length, 2)
   },
+
+  'a key that has ended, is another account\'s, or is for tests changes no site; one that works does': besideOthers(async (storage) => {
+    const { site } = changed(await storage.addSite(adding('https://a.example')))
+    const refusals = [
+      [await issueIn(storage, 'revoked'), 'acting_key_ended'], [await issueIn(storage, 'disabled'), 'acting_key_ended'], [{ publicId: 'key_gone' }, 'acting_key_ended'],
+      [await issue(storage, { accountId: 'user_c' }), 'acting_key_ended'], [await issue(storage, { environment: 'test' }), 'environment']
+    ] as const
+    for (const [acting, reason] of refusals) {
+      for (const change of [
+        async () => await storage.addSite(adding('https://b.example', { acting })), async () => await storage.addSite(adding('https://a.example', { acting })),
+        async () => await storage.removeSite({ ...removing(site), acting })
+      ]) assert.deepEqual(await withoutTrace(storage, change), { outcome: 'refused', refusal: { reason } })
+    }
+    const gone = { ...removing({ ...site, accountId: 'nobody' }), acting: { publicId: 'key_gone' } }
+    assert.deepEqual(await storage.removeSite(gone), { outcome: 'refused', refusal: { reason: 'acting_key_ended' } })
+    const acting = await issueIn(storage, 'retiring')
+    assert.equal(verdict(await storage.addSite(adding('https://b.example', { acting }))), 'site.added')
+    assert.equal(verdict(await storage.removeSite({ ...removing(site), acting })), 'site.removed')
+  }),
 
   'a site id that is taken rejects, and nothing happened': async (storage) => {
     const { site } = changed(await storage.addSite(adding('https://a.example')))

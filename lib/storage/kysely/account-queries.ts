@@ -1,11 +1,12 @@
 // The statements about sites, and those that erase an account.
 import type { Kysely } from 'kysely'
+import type { StoredKey } from '../../keys/api-key.js'
 import type { AddSiteInput, RemoveSiteInput, StoredSite } from '../../sites/site-changes.js'
-import { decideAddSite, siteEntry } from '../../sites/site-changes.js'
+import { decideAddSite, refuseSite, siteEntry } from '../../sites/site-changes.js'
 import type { SiteOutcome } from '../storage.js'
 import { accountNumber, lockAccount, makeAccount } from './account-rows.js'
 import { writeEntries } from './audit-queries.js'
-import { deleteKeys } from './key-queries.js'
+import { deleteKeys, getKey } from './key-queries.js'
 import type { Tables } from './tables.js'
 import { eraseUsage } from './usage-removal.js'
 
@@ -22,17 +23,24 @@ export async function addSite (db: Db, input: AddSiteInput): Promise<SiteOutcome
   const sites = db.selectFrom('sites').where('account_number', '=', account.number)
   const same = await sites.select(SITE_COLUMNS).where('origin', '=', origin).executeTakeFirst()
   const { count } = await sites.select((eb) => eb.fn.countAll<number>().as('count')).executeTakeFirstOrThrow()
-  const decision = decideAddSite(input, { same: same === undefined ? null : toSite(same, accountId), count: Number(count) })
+  const acting = await actingOf(db, input, accountId)
+  const decision = decideAddSite(input, { acting, same: same === undefined ? null : toSite(same, accountId), count: Number(count) })
   if (decision.outcome !== 'changed') return decision
   await db.insertInto('sites').values({ site_id: siteId, account_number: account.number, origin, created_at: createdAt }).execute()
   return { outcome: 'changed', site: input.site, entries: await writeEntries(db, account, [siteEntry(input, 'site.added', input.site)]) }
 }
 
+async function actingOf (db: Db, { acting }: Pick<AddSiteInput, 'acting'>, accountId: string): Promise<StoredKey | null> {
+  return acting === null ? null : await getKey(db, accountId, acting.publicId)
+}
+
 export async function removeSite (db: Db, input: RemoveSiteInput): Promise<SiteOutcome | null> {
   const account = await lockAccount(db, input.accountId)
-  if (account === null) return null
+  if (account === null) return refuseSite(input, null)
   const row = await db.selectFrom('sites').select(SITE_COLUMNS).where('account_number', '=', account.number)
     .where('site_id', '=', input.siteId).executeTakeFirst()
+  const refusal = refuseSite(input, await actingOf(db, input, input.accountId))
+  if (refusal !== null) return refusal
   if (row === undefined) return null
   await db.deleteFrom('sites').where('site_id', '=', input.siteId).execute()
   const site = toSite(row, input.accountId)

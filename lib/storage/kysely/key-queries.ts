@@ -84,7 +84,9 @@ export async function rehashKeys (db: Db, moves: readonly RehashMove[]): Promise
   for (const { publicId, fromHash, hash, pepperId } of moves) {
     await db.updateTable('api_keys')
       .set({ key_hash: hash, pepper_id: pepperId })
-      .where('public_id', '=', publicId).where('key_hash', '=', fromHash).execute()
+      .where('public_id', '=', publicId).where('key_hash', '=', fromHash)
+      .where(({ not, exists, selectFrom }) => not(exists(selectFrom('api_keys as other').select('other.number').where('other.key_hash', '=', hash))))
+      .execute()
   }
 }
 

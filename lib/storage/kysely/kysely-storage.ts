@@ -44,6 +44,8 @@ interface Connections {
   readonly reader: Kysely<Tables>
   /** For verification: the fastest way there is. */
   find (query: CompiledQuery): KeyRow[] | Promise<KeyRow[]>
+  /** Leaves nothing of what was deleted in a log of the database. */
+  emptyLog (): void
   close (): Promise<void>
 }
 
@@ -93,9 +95,11 @@ export function kyselyStorage (options: KyselyStorageOptions = { file: './self-s
         lookups.set(hashes.length, lookup)
       }
       const keyAmong = (rows: KeyRow[]): StoredKey | null => {
-        const row = rows.find(({ key_hash: hash, pepper_id: pepperId }) =>
-          digests.some((digest) => digest.hash === hash && digest.pepperId === pepperId))
-        return row === undefined ? null : toStoredKey(row)
+        for (const { hash, pepperId } of digests) {
+          const row = rows.find((one) => one.key_hash === hash && one.pepper_id === pepperId)
+          if (row !== undefined) return toStoredKey(row)
+        }
+        return null
       }
       const rows = connections().find({ ...lookup, parameters: hashes })
       return rows instanceof Promise ? rows.then(keyAmong) : keyAmong(rows)
@@ -120,7 +124,11 @@ export function kyselyStorage (options: KyselyStorageOptions = { file: './self-s
     recordAudit: async (accountId, entry) => await write(async (db) => await audit.recordAudit(db, accountId, entry)),
     listAudit: async (query) => await audit.listAudit(reader(), query),
     pruneAudit: async (before, limit) => await write(async (db) => await audit.pruneAudit(db, before, limit)),
-    eraseAccount: async (accountId, limit) => await write(async (db) => await accounts.eraseAccount(db, accountId, limit)),
+    async eraseAccount (accountId, limit) {
+      const removed = await write(async (db) => await accounts.eraseAccount(db, accountId, limit))
+      if (removed === 0) connections().emptyLog()
+      return removed
+    },
 
     recordUsage: async (batch) => await write(async (db) => await recordUsage(db, batch)),
     readUsage: async (query) => await readUsage(reader(), query),
@@ -136,6 +144,7 @@ async function connect (options: KyselyStorageOptions, prefix: string, timeout: 
       write: writeQueue(file.writer.withPlugin(plugin), timeout),
       reader: file.reader.withPlugin(plugin),
       find: (query) => file.all(query),
+      emptyLog: file.emptyLog,
       close: async () => { await file.close() }
     }
   }
@@ -144,6 +153,7 @@ async function connect (options: KyselyStorageOptions, prefix: string, timeout: 
   return {
     write: writeQueue(ours, timeout),
     reader: ours,
+    emptyLog () {},
     find: async (query) => (await db.withoutPlugins().executeQuery<KeyRow>(query as CompiledQuery<KeyRow>)).rows,
     close: async () => { if ('dialect' in options) await db.destroy() }
   }

@@ -18,6 +18,8 @@ export interface SqliteFile {
   readonly reader: Kysely<Tables>
   /** Runs a compiled select on the read-only connection, synchronously. */
   all (query: CompiledQuery): KeyRow[]
+  /** Moves what the write-ahead log holds into the file, and empties it, unless somebody is at work in it. */
+  emptyLog (): void
   close (): Promise<void>
 }
 
@@ -34,6 +36,8 @@ export async function openSqliteFile (file: string, timeout: number): Promise<Sq
       handle.pragma('journal_mode = wal')
       handle.pragma('synchronous = full')
       handle.pragma('foreign_keys = on')
+      // What is deleted is overwritten: an erased account is not left to be read in pages that are free.
+      handle.pragma('secure_delete = on')
       return handle
     } catch (error) {
       handle.close()
@@ -55,6 +59,9 @@ export async function openSqliteFile (file: string, timeout: number): Promise<Sq
         statements.set(query.sql, statement)
       }
       return statement.all(...query.parameters)
+    },
+    emptyLog () {
+      if (!write.inTransaction) write.pragma('wal_checkpoint(truncate)')
     },
     async close () {
       if (reader !== writer) await reader.destroy()

@@ -1,6 +1,7 @@
 // Memory storage's part of the port about sites, the audit log and the end of an account.
 import { foldCase } from '../../audit/audit-entry.js'
-import { decideAddSite, siteEntry, type StoredSite } from '../../sites/site-changes.js'
+import { decideAddSite, refuseSite, siteEntry, type AddSiteInput, type StoredSite } from '../../sites/site-changes.js'
+import type { StoredKey } from '../../keys/api-key.js'
 import type { Storage } from '../storage.js'
 import type { MemoryState } from './state.js'
 
@@ -8,11 +9,13 @@ type AccountPart = Pick<Storage, 'addSite' | 'removeSite' | 'listSites' | 'recor
 
 export function memoryAccounts (state: MemoryState): AccountPart {
   const sitesOf = (accountId: string): readonly StoredSite[] => state.accounts.get(accountId)?.sites ?? []
+  const actingOf = ({ acting }: Pick<AddSiteInput, 'acting'>, accountId: string): StoredKey | null =>
+    acting === null ? null : state.owned(accountId, acting.publicId)
   return {
     async addSite (input) {
       const { site } = input
       const sites = sitesOf(site.accountId)
-      const decision = decideAddSite(input, { same: sites.find(({ origin }) => origin === site.origin) ?? null, count: sites.length })
+      const decision = decideAddSite(input, { acting: actingOf(input, site.accountId), same: sites.find(({ origin }) => origin === site.origin) ?? null, count: sites.length })
       if (decision.outcome !== 'changed') return decision
       for (const { sites } of state.accounts.values()) {
         if (sites.some(({ siteId }) => siteId === site.siteId)) throw new Error('The site id is taken.')
@@ -25,6 +28,8 @@ export function memoryAccounts (state: MemoryState): AccountPart {
     async removeSite (input) {
       const { accountId, siteId } = input
       const site = sitesOf(accountId).find((one) => one.siteId === siteId)
+      const refusal = refuseSite(input, actingOf(input, accountId))
+      if (refusal !== null) return refusal
       if (site === undefined) return null
       const account = state.accountOf(accountId)
       account.sites = account.sites.filter((one) => one !== site)

@@ -100,7 +100,7 @@ export function memoryKeys (state: MemoryState): KeyPart {
     async rehashKeys (moves) {
       for (const { publicId, fromHash, hash, pepperId } of moves) {
         const key = state.keys.get(publicId)
-        if (key === undefined || key.hash !== fromHash) continue
+        if (key === undefined || key.hash !== fromHash || state.publicIdByHash.has(hash)) continue
         state.publicIdByHash.delete(fromHash)
         state.put({ ...key, hash, pepperId })
       }
