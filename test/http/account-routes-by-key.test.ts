@@ -483,6 +483,13 @@ t.test('a key that ends while it asks changes nothing', async (t) => {
       if (end === 'erase') t.strictSame(await shop(), [], claim)
       else t.match(await host.app.selfServeKeys.keys.get(ACCOUNT, target.publicId), { status: 'active', label: 'Server', expiresAt: null }, claim)
     }
+    const { siteId } = await host.app.selfServeKeys.sites.add(HOST, 'https://example.com')
+    for (const [method, url, body] of [['POST', SITES, { name: 'https://evil.example' }], ['DELETE', `${SITES}/${siteId}`, undefined]] as const) {
+      const key = await make({ scopes: WRITE })
+      const before = end === 'erase' ? [] : (await host.app.selfServeKeys.sites.list(ACCOUNT)).sites
+      t.equal(told(await ask(method, url, body, key.credential)), `401 INVALID_API_KEY ${INVALID}`, `${end}: ${method} ${url}`)
+      t.strictSame((await host.app.selfServeKeys.sites.list(ACCOUNT)).sites, before)
+    }
   }
 })
 
