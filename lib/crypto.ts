@@ -9,6 +9,11 @@ export function sha256 (text: string): string {
   return hash('sha256', text, 'hex')
 }
 
+/** The name that Redis knows a script by. */
+export function scriptDigest (script: string): string {
+  return hash('sha1', script, 'hex')
+}
+
 /** HMAC-SHA-256 in lower-case hex. */
 export function hmacSha256 (secret: string, text: string): string {
   return createHmac('sha256', secret).update(text).digest('hex')

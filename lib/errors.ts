@@ -43,8 +43,8 @@ export interface ErrorDetailsByCode {
   /** `reason` is there only when the secret matched a stored key. */
   INVALID_API_KEY: { reason?: 'revoked' | 'expired' | 'disabled' }
   INSUFFICIENT_SCOPE: { requiredScopes: readonly string[] }
-  /** `name` of the rate limit that refused; `retryAfter` in seconds. */
-  RATE_LIMITED: { name: string, retryAfter: number }
+  /** The rate limit that refused; `retryAfter` in seconds. */
+  RATE_LIMITED: { name: string, max: number, windowSeconds: number, retryAfter: number }
   /** `field`: the body member, query parameter or header that is wrong. */
   INVALID_REQUEST: { field: string }
   /** `presented`: was there a bearer token, which named nobody? */
@@ -53,7 +53,7 @@ export interface ErrorDetailsByCode {
   KEY_LIMIT_REACHED: { maxKeys: number }
   SITE_LIMIT_REACHED: { maxSites: number }
   /** `part`: what failed or did not answer in time. `retryAfter` in seconds. */
-  STORAGE_UNAVAILABLE: { part: 'storage' | 'session' | 'policy' | 'authorize', retryAfter: number }
+  STORAGE_UNAVAILABLE: { part: 'storage' | 'session' | 'policy' | 'authorize' | 'rateLimit', retryAfter: number }
 }
 /** The details of the error with this code. */
 export type ErrorDetails<C extends ErrorCode> = C extends keyof ErrorDetailsByCode ? ErrorDetailsByCode[C] : Record<string, never>

@@ -6,22 +6,25 @@ export { standardRoutes } from './http/routes/standard-routes.js'
 export { errorTable, isSelfServeKeysError } from './errors.js'
 export { keyPattern, redactPaths } from './keys/key-format.js'
 export { memoryStorage } from './storage/memory-storage.js'
-// For whoever writes a storage: the decisions to make inside its transactions.
+export { memoryRateLimitStore } from './rate-limit/memory-store.js'
+// For whoever writes a storage, or a store for rate limits: the decisions to make in one step.
 export { foldCase } from './audit/audit-entry.js'
 export { hasEnded } from './keys/api-key.js'
 export { firstState, keyIntentions } from './keys/key-lifecycle.js'
 export { decideAddSite, refuseSite, siteEntry } from './sites/site-changes.js'
 export { assemblePage } from './storage/key-page.js'
+export { decide, stateOf } from './rate-limit/decision.js'
 export { BATCH_MEMORY } from './storage/storage.js'
 
 export type { Metadata, Profile, Register, Scope } from './register.js'
 export type { KeyOptions, SelfServeKeysOptions, StandardRouteSwitches, UsageOptions } from './options/options.js'
 export type {
-  AccountAction, AccountPolicy, AuditOptions, Authorize, PolicyOptions, RateLimitOption
+  AccountAction, AccountPolicy, AuditOptions, Authorize, PolicyOptions, RateLimitOption, RateLimitSettings
 } from './options/policy-options.js'
 export type { Account, SessionAsk, SessionResolver } from './sessions/session.js'
 export type { Caller } from './http/request-state.js'
-export type { ListedRoute, RouteRule, RouteRuleConfig } from './http/route-rules.js'
+export type { RouteRule, RouteRuleConfig } from './http/route-rule.js'
+export type { ListedRoute } from './http/route-rules.js'
 export type { SelfServeKeys, VerifyResult } from './http/self-serve-keys.js'
 export type { Access, ApiKey, Environment, KeyRef, KeyStatus, NewKey, RateLimitState, StoredKey, VerifiedApiKey } from './keys/api-key.js'
 export type { Peppers } from './keys/key-hash.js'
@@ -49,4 +52,7 @@ export type {
 } from './keys/key-changes.js'
 export type { AddSiteInput, RefusedSite, RemoveSiteInput, StoredSite } from './sites/site-changes.js'
 export type { KeyDigest } from './keys/key-hash.js'
+export type { Bucket, Consumed, LimitState, RateLimit, RateLimitStore } from './rate-limit/rate-limit.js'
+export type { Decision, Window as RateLimitWindow } from './rate-limit/decision.js'
+export type { MemoryRateLimitStore, MemoryRateLimitStoreOptions } from './rate-limit/memory-store.js'
 export type { SlotUnit } from './storage/slots.js'

@@ -5,10 +5,12 @@ import { accountRoutes } from './http/account-routes.js'
 import { authorizeBy, authorizer } from './http/authorizer.js'
 import { setErrorHeaders } from './http/error-headers.js'
 import type { KeyCredentialParts } from './http/key-credential.js'
+import { failureLimit } from './http/failure-limit.js'
 import { checkSessionScheme } from './http/openapi.js'
 import { protectedRoutes } from './http/protected-routes.js'
 import { stateOf, type Caller } from './http/request-state.js'
-import { governBy, routeRules, type RouteRule, type RouteRuleConfig, type RouteRules } from './http/route-rules.js'
+import type { RouteRule, RouteRuleConfig } from './http/route-rule.js'
+import { governBy, routeRules, type RouteRules } from './http/route-rules.js'
 import type { SelfServeKeys } from './http/self-serve-keys.js'
 import type { SessionSettings } from './http/session-rule.js'
 import { failureCodeOf, usageHook } from './http/usage-hook.js'
@@ -48,7 +50,7 @@ const plugin: FastifyPluginAsync<SelfServeKeysOptions> = async (app, options) =>
   const complete = app.printRoutes().trim() === '(empty tree)'
 
   const storage = guardedStorage(settings.storage ?? await defaultStorage(app), timeout)
-  const { verifier, limiter, limitStore, recorder, rehashes, operations } = servicesOf(settings, storage, app.log)
+  const { verifier, limiter, failures, recorder, rehashes, operations } = servicesOf(settings, storage, app.log)
   const rules = routeRules(settings.scopes)
   const work = upkeep({ storage, recorder, rehashes, settings, log: app.log })
   const selfServeKeys: SelfServeKeys = {
@@ -77,6 +79,9 @@ const plugin: FastifyPluginAsync<SelfServeKeysOptions> = async (app, options) =>
   app.decorateRequest('caller', { getter () { return stateOf(this)?.caller ?? null } })
 
   await storage.open({ log: app.log, timeout })
+  if (storage.server === true && settings.rateLimit.store === null) {
+    app.addHook('onReady', async () => { app.log.warn('rate limits are counted by each instance for itself: name a store in rateLimit, or memoryRateLimitStore() if that is meant') })
+  }
   work.start()
   app.addHook('onClose', work.stop)
   governRoutes(app, rules)
@@ -96,10 +101,12 @@ const plugin: FastifyPluginAsync<SelfServeKeysOptions> = async (app, options) =>
   const keys: KeyCredentialParts = {
     verifier,
     limiter,
+    legacyHeaders: settings.rateLimit.legacyHeaders,
     clock,
     headers: settings.headers,
     logBindings: settings.logBindings,
-    onIdentified: recorder === null ? () => {} : usageHook(recorder.record, clock)
+    onIdentified: recorder === null ? () => {} : usageHook(recorder.record, clock),
+    failure: failureLimit(failures)
   }
   protectedRoutes(app, { rules, keys, sessions })
   authorizeBy(app, authorizer(settings.authorize, timeout))
@@ -113,7 +120,6 @@ const plugin: FastifyPluginAsync<SelfServeKeysOptions> = async (app, options) =>
       keys,
       routes: typeof routes === 'function' ? routes : { ...routes, usage: routes.usage && recorder !== null },
       settings: settings.accountRoutes,
-      store: limitStore,
       openapi: settings.openapi
     })
   }

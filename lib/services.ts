@@ -12,8 +12,9 @@ import { keyVerifier, type KeyVerifier } from './keys/verify-key.js'
 import type { CompleteOptions } from './options/complete.js'
 import { noPolicies, policies as policiesOf } from './policy/policies.js'
 import { keyLimiter, type KeyLimiter } from './rate-limit/key-limiter.js'
+import { failedVerifications, type FailedVerifications } from './rate-limit/failed-verifications.js'
+import { guardedRateLimitStore } from './rate-limit/guarded-store.js'
 import { memoryRateLimitStore } from './rate-limit/memory-store.js'
-import type { RateLimitStore } from './rate-limit/rate-limit.js'
 import { siteOperations } from './sites/site-operations.js'
 import type { Storage } from './storage/storage.js'
 import { usageRecorder, type UsageRecorder } from './usage/recorder.js'
@@ -25,7 +26,7 @@ const ERASE_STEP = 500
 export interface Services {
   readonly verifier: KeyVerifier
   readonly limiter: KeyLimiter
-  readonly limitStore: RateLimitStore
+  readonly failures: FailedVerifications
   /** null: no usage is recorded. */
   readonly recorder: UsageRecorder | null
   readonly rehashes: RehashQueue
@@ -37,8 +38,9 @@ type Log = Record<'info' | 'warn' | 'error', (details: object, message: string) 
 /** @param storage guarded */
 export function servicesOf (settings: CompleteOptions, storage: Storage, log: Log): Services {
   const { clock, timeout, usage, keys: { peppers, isKeyShaped, originsRequired }, audit: { wording } } = settings
-  const limitStore = memoryRateLimitStore(clock)
-  const limiter = keyLimiter(limitStore, settings.rateLimits)
+  const { limits, store, onStoreError, failedVerifications: failureLimit } = settings.rateLimit
+  const counter = store === null ? memoryRateLimitStore({ clock }) : guardedRateLimitStore({ store, onStoreError, timeout, clock, log })
+  const limiter = keyLimiter(counter, limits)
   const policies = settings.policy === null ? noPolicies : policiesOf({ settings: settings.policy, clock, timeout, log })
   const hasher = keyHasher(peppers)
   const rehashes = rehashQueue(storage)
@@ -52,7 +54,7 @@ export function servicesOf (settings: CompleteOptions, storage: Storage, log: Lo
   return {
     verifier: keyVerifier({ storage, hasher, policies, isKeyShaped, originsRequired, clock, onOldHash }),
     limiter,
-    limitStore,
+    failures: failedVerifications(failureLimit, clock),
     recorder,
     rehashes,
     operations: {

@@ -45,8 +45,11 @@ export default class Reporter extends Transform {
 
   #count (result) {
     const file = this.#file ?? this.#total
-    if (result.skip !== false || result.todo !== false) file.skipped++
-    else if (result.ok) file.passed++
+    if (result.skip !== false || result.todo !== false) {
+      file.skipped++
+      // What was left out for a reason is named with it: the number alone would not tell what was not tested.
+      if (typeof result.skip === 'string' && this.#file !== null) file.failures += `    skip: ${result.fullname}: ${result.skip}\n`
+    } else if (result.ok) file.passed++
     else {
       file.failed++
       if (this.#file === null) this.push(describe(result.fullname, result))

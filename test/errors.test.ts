@@ -13,7 +13,7 @@ const DETAILS: ErrorDetailsByCode = {
   INVALID_ROUTE_CONFIG: { method: 'GET', url: '/v1/blocks' },
   INVALID_API_KEY: { reason: 'revoked' },
   INSUFFICIENT_SCOPE: { requiredScopes: ['blocks:read'] },
-  RATE_LIMITED: { name: 'default', retryAfter: 7 },
+  RATE_LIMITED: { name: 'default', max: 120, windowSeconds: 60, retryAfter: 7 },
   INVALID_REQUEST: { field: 'label' },
   SESSION_REQUIRED: { presented: true },
   API_KEY_NOT_ACTIVE: { status: 'disabled' },
@@ -96,7 +96,7 @@ t.test('isSelfServeKeysError knows ours and nobody else\'s', async (t) => {
 
 t.test('isSelfServeKeysError holds across two copies of the package, also after serializers took the brand for a member', async (t) => {
   const copy = await import(`../lib/errors.js?${'copy'}`) as typeof import('../lib/errors.js')
-  const error: unknown = copy.makeError('RATE_LIMITED', { details: { name: 'default', retryAfter: 3 } })
+  const error: unknown = copy.makeError('RATE_LIMITED', { details: { name: 'default', max: 120, windowSeconds: 60, retryAfter: 3 } })
   t.not(copy.makeError, makeError)
   t.equal(isSelfServeKeysError(error, 'RATE_LIMITED'), true)
   t.equal(copy.isSelfServeKeysError(make('FORBIDDEN')), true)

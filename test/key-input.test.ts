@@ -149,6 +149,10 @@ t.test('ranges of addresses', async (t) => {
     t.equal(inRanges('2001:db8::1', ['0.0.0.0/0']), false)
     t.equal(inRanges('::ffff:203.0.113.7', ['203.0.113.0/24']), true)
     t.equal(inRanges('::FFFF:203.0.113.7', ['203.0.113.0/24']), true)
+    for (const address of ['::ffff:cb00:7107', '0:0:0:0:0:ffff:203.0.113.7', '::ffff:203.0.113.7%eth0']) {
+      t.equal(inRanges(address, ['203.0.113.0/24']), true, address)
+      t.equal(inRanges(address, ['::/0']), false, address)
+    }
     t.equal(inRanges('::ffff:203.0.113.7', ['::/0']), false)
     t.equal(inRanges('::ffff:203.0.114.7', ['203.0.113.0/24']), false)
     t.equal(inRanges('203.0.113.7', ['10.0.0.0/8', '2001:db8::/32', '203.0.113.7/32']), true)

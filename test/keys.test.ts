@@ -645,7 +645,7 @@ function operationsOn (storage: Storage, { lifetime = null, clock = testClock() 
   return keyOperations({
     storage,
     hasher: keyHasher(null),
-    limiter: keyLimiter(memoryRateLimitStore(clock), []),
+    limiter: keyLimiter(memoryRateLimitStore({ clock }), []),
     clock,
     policies: noPolicies,
     wording: WORDING,

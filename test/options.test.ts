@@ -8,7 +8,7 @@ import { pathToFileURL } from 'node:url'
 import { runInNewContext } from 'node:vm'
 import Fastify from 'fastify'
 import t from 'tap'
-import { isSelfServeKeysError, memoryStorage, selfServeKeys, type SelfServeKeysOptions } from '../lib/index.js'
+import { isSelfServeKeysError, memoryRateLimitStore, memoryStorage, selfServeKeys, type SelfServeKeysOptions } from '../lib/index.js'
 import { hasKeyShape } from '../lib/keys/key-format.js'
 import { completeOptions } from '../lib/options/complete.js'
 import { isPlainObject } from '../lib/plain-object.js'
@@ -23,14 +23,18 @@ const base = { session: tokenSession, storage: memoryStorage() }
 function withOption (path: string, value: unknown): SelfServeKeysOptions {
   const options: Record<string, unknown> = { ...base }
   const names = path.split('.')
-  let place = options
-  for (const name of names.slice(0, -1)) place = place[name] = { ...siblings[name] }
+  let place: Record<string, unknown> = options
+  names.slice(0, -1).forEach((name, i) => { place = place[name] = { ...(siblings[`${name}.${names[i + 1]!}`] ?? siblings[name]) } })
   place[names.at(-1)!] = value
   return options as unknown as SelfServeKeysOptions
 }
 /** What must stand beside an option for it to be the only fault. */
 const siblings: Record<string, Record<string, unknown>> = {
   rateLimit: { max: 1, timeWindow: '1 minute' },
+  limits: { max: 1, timeWindow: '1 minute' },
+  failedVerifications: { max: 1, timeWindow: '1 minute' },
+  // Limits stand alone, or as a member beside these.
+  ...Object.fromEntries(['limits', 'store', 'onStoreError', 'legacyHeaders', 'failedVerifications'].map((name) => [`rateLimit.${name}`, {}])),
   peppers: { current: 'p1', keys: { p1: SECRET } },
   policy: { resolve: () => ({}) }
 }
@@ -121,9 +125,29 @@ t.test('every rule refuses by name, with what it asks for', async (t) => {
     [{ rateLimit: { ...rateLimit, timeWindow: 'a minute' } }, 'rateLimit.timeWindow', 'must be a positive integer of milliseconds or text such as \'90 days\''],
     [{ rateLimit: { ...rateLimit, timeWindow: 999 } }, 'rateLimit.timeWindow', `must be from 1000 to ${Number.MAX_SAFE_INTEGER} milliseconds`],
     [{ rateLimit: { ...rateLimit, name: 'A' } }, 'rateLimit.name', 'must be 1 to 32 lower-case letters, digits, _ and -'],
-    [{ rateLimit: { ...rateLimit, store: 'redis' } }, 'rateLimit.store', 'is not an option'],
+    [{ rateLimit: { ...rateLimit, ban: 3 } }, 'rateLimit.ban', 'is not an option'],
     [{ rateLimit: [rateLimit, { ...rateLimit, name: 'b', max: 0 }] }, 'rateLimit[1].max', `must be an integer from 1 to ${Number.MAX_SAFE_INTEGER}`],
     [{ rateLimit: [rateLimit, rateLimit] }, 'rateLimit', 'must have a different name for each limit'],
+    [{ rateLimit: [{ ...rateLimit, name: 'default' }, rateLimit] }, 'rateLimit', 'must have a different name for each limit'],
+    [{ rateLimit: [rateLimit, { limits: rateLimit }] }, 'rateLimit[1].limits', 'is not an option'],
+    // One limit, or settings with limits in them: the two are not mixed.
+    ...[{ limits: rateLimit }, { limits: false }, { store: memoryRateLimitStore() }, { onStoreError: 'deny' }, { legacyHeaders: true }, { failedVerifications: rateLimit }].map(
+      (settings): [object, string, string] => [{ rateLimit: { ...rateLimit, ...settings } }, 'rateLimit.max', 'is not an option']),
+    [{ rateLimit: { limits: rateLimit, name: 'burst' } }, 'rateLimit.name', 'is not an option'],
+    [{ rateLimit: { limits: rateLimit, redis: {} } }, 'rateLimit.redis', 'is not an option'],
+    [{ rateLimit: { limits: true } }, 'rateLimit.limits', 'must be an object'],
+    [{ rateLimit: { limits: { max: 1 } } }, 'rateLimit.limits.timeWindow', 'is required'],
+    [{ rateLimit: { limits: { limits: rateLimit } } }, 'rateLimit.limits.limits', 'is not an option'],
+    [{ rateLimit: { limits: [rateLimit, { ...rateLimit, timeWindow: '999 ms' }] } }, 'rateLimit.limits[1].timeWindow', `must be from 1000 to ${Number.MAX_SAFE_INTEGER} milliseconds`],
+    [{ rateLimit: { limits: [rateLimit, rateLimit] } }, 'rateLimit.limits', 'must have a different name for each limit'],
+    [{ rateLimit: { store: 'redis' } }, 'rateLimit.store', 'must be an object with consume(), peek(), reset()'],
+    [{ rateLimit: { store: { ...memoryRateLimitStore(), peek: undefined } } }, 'rateLimit.store', 'must be an object with consume(), peek(), reset()'],
+    [{ rateLimit: { onStoreError: 'ignore' } }, 'rateLimit.onStoreError', 'must be one of local, deny, allow'],
+    [{ rateLimit: { legacyHeaders: 'yes' } }, 'rateLimit.legacyHeaders', 'must be true or false'],
+    [{ rateLimit: { failedVerifications: true } }, 'rateLimit.failedVerifications', 'must be an object'],
+    [{ rateLimit: { failedVerifications: [rateLimit] } }, 'rateLimit.failedVerifications', 'must be an object'],
+    [{ rateLimit: { failedVerifications: { ...rateLimit, name: 'x' } } }, 'rateLimit.failedVerifications.name', 'is not an option'],
+    [{ rateLimit: { failedVerifications: { timeWindow: '1 minute' } } }, 'rateLimit.failedVerifications.max', 'is required'],
     [{ usage: true }, 'usage', 'must be an object'],
     [{ usage: { retention: '30 days' } }, 'usage.retention', `must be from ${31 * DAY} to ${Number.MAX_SAFE_INTEGER} milliseconds`],
     [{ usage: { flushInterval: '25 days' } }, 'usage.flushInterval', 'must be from 1 to 2147483647 milliseconds'],
@@ -131,6 +155,7 @@ t.test('every rule refuses by name, with what it asks for', async (t) => {
     [{ usage: { prune: 'yes' } }, 'usage.prune', 'must be true or false'],
     [{ accountRoutes: { limit: 1 } }, 'accountRoutes.limit', 'is not an option'],
     [{ accountRoutes: { rateLimit: { max: 1 } } }, 'accountRoutes.rateLimit.timeWindow', 'is required'],
+    [{ accountRoutes: { rateLimit: { limits: rateLimit } } }, 'accountRoutes.rateLimit.limits', 'is not an option'],
     [{ accountRoutes: { apiKeys: true } }, 'accountRoutes.apiKeys', 'must be an object'],
     [{ accountRoutes: { apiKeys: { read: 'account:read', write: 'account:write' } } }, 'accountRoutes.apiKeys.read', 'must be one of the scopes named in scopes'],
     [{ scopes: { 'account:read': 'Read' }, accountRoutes: { apiKeys: { read: 'account:read' } } }, 'accountRoutes.apiKeys.write', 'must be one of the scopes named in scopes'],
@@ -206,6 +231,16 @@ t.test('no option takes a value of another kind: each is refused by its own name
     'rateLimit.name': () => false,
     'rateLimit.max': () => false,
     'rateLimit.timeWindow': duration,
+    'rateLimit.limits': (value) => value === false || (Array.isArray(value) && value.length === 0),
+    'rateLimit.limits.name': () => false,
+    'rateLimit.limits.max': () => false,
+    'rateLimit.limits.timeWindow': duration,
+    'rateLimit.store': () => false,
+    'rateLimit.onStoreError': () => false,
+    'rateLimit.legacyHeaders': (value) => typeof value === 'boolean',
+    'rateLimit.failedVerifications': (value) => value === false,
+    'rateLimit.failedVerifications.max': () => false,
+    'rateLimit.failedVerifications.timeWindow': duration,
     usage: (value) => value === false || isEmpty(value),
     'usage.retention': duration,
     'usage.flushInterval': duration,
@@ -245,7 +280,8 @@ t.test('no option takes a value of another kind: each is refused by its own name
 
 const REQUIRED = [
   'session', 'keys.peppers.current', 'keys.peppers.keys', 'rateLimit.max', 'rateLimit.timeWindow', 'accountRoutes.rateLimit.max',
-  'accountRoutes.rateLimit.timeWindow', 'cookieMutations.origins', 'policy.resolve'
+  'accountRoutes.rateLimit.timeWindow', 'rateLimit.limits.max', 'rateLimit.limits.timeWindow', 'rateLimit.failedVerifications.max',
+  'rateLimit.failedVerifications.timeWindow', 'cookieMutations.origins', 'policy.resolve'
 ]
 
 /** An object literal without members, or one that inherits nothing. */
@@ -274,7 +310,7 @@ t.test('options that are no object literal themselves are refused, not taken for
 })
 
 t.test('names that are not options are refused at each level, those of Object.prototype too', async (t) => {
-  for (const path of ['', 'routes.', 'keys.', 'keys.peppers.', 'keys.defaultKey.', 'rateLimit.', 'usage.', 'accountRoutes.', 'accountRoutes.rateLimit.', 'cookieMutations.', 'openapi.', 'policy.', 'audit.', 'audit.names.']) {
+  for (const path of ['', 'routes.', 'keys.', 'keys.peppers.', 'keys.defaultKey.', 'rateLimit.', 'rateLimit.limits.', 'rateLimit.failedVerifications.', 'usage.', 'accountRoutes.', 'accountRoutes.rateLimit.', 'cookieMutations.', 'openapi.', 'policy.', 'audit.', 'audit.names.']) {
     for (const name of ['unknown', 'constructor', 'toString', 'hasOwnProperty']) {
       t.match(await faultOf(withOption(`${path}${name}`, undefined)), { option: `${path}${name}`, message: `Option "${path}${name}" is not an option.` })
     }
@@ -286,7 +322,9 @@ t.test('no message repeats a value: it may be a secret', async (t) => {
     { session: SECRET }, { storage: SECRET }, { routePrefix: SECRET }, { headers: [`${SECRET} `] }, { keys: { prefix: SECRET } }, { keys: { prefix: () => `${SECRET} ` } },
     { keys: { peppers: SECRET } }, { keys: { peppers: { current: SECRET, keys: { p1: SECRET } } } }, { keys: { peppers: { current: 'p1', keys: SECRET } } },
     { keys: { peppers: { current: 'p1', keys: { p1: SECRET.slice(0, 31) } } } }, { keys: { peppers: { current: 'p1', keys: { p1: { secret: SECRET } } } } },
-    { keys: { peppers: { current: 'p1', keys: { [SECRET]: 'p1' } } } }, { rateLimit: SECRET }, { timeout: SECRET }, { realm: `${SECRET}"` }, { clock: SECRET }
+    { keys: { peppers: { current: 'p1', keys: { [SECRET]: 'p1' } } } }, { rateLimit: SECRET }, { rateLimit: { limits: [SECRET] } },
+    { rateLimit: { store: { url: SECRET } } }, { rateLimit: { onStoreError: SECRET } }, { rateLimit: { failedVerifications: SECRET } },
+    { rateLimit: { max: 1, timeWindow: '1 minute', name: SECRET } }, { timeout: SECRET }, { realm: `${SECRET}"` }, { clock: SECRET }
   ]
   for (const value of values) {
     const fault = await faultOf({ ...base, ...value as object })
@@ -315,7 +353,7 @@ t.test('options left out are complete with their documented defaults', async (t)
       retention: 400 * DAY
     },
     policy: null,
-    rateLimits: [],
+    rateLimit: { limits: [], store: null, onStoreError: 'local', legacyHeaders: false, failedVerifications: null },
     usage: { retention: 31 * DAY, flushInterval: SECOND, maxBuffered: 10_000, prune: true },
     audit: { wording: WORDING, retention: 400 * DAY },
     authorize: null,
@@ -365,7 +403,7 @@ t.test('given options are completed as they were given', async (t) => {
     headers: ['x-starkscan-api-key', 'authorization'],
     scopes: new Set(['blocks:read', 'blocks:write']),
     keys: { peppers: { current: 'p1', keys: { p1: SECRET } }, defaultKey: { environment: 'test', access: 'secret', scopes: ['blocks:write'], lifetime: 36_500 * DAY }, retention: 730 * DAY, lifetime: 30 * DAY, maxLifetime: 90 * DAY, maxOverlap: HOUR, originsRequired: false },
-    rateLimits: [{ name: 'default', max: 1, windowMs: 1000 }, { name: 'hour', max: 2, windowMs: HOUR }],
+    rateLimit: { limits: [{ name: 'default', max: 1, windowMs: 1000 }, { name: 'hour', max: 2, windowMs: HOUR }], store: null, onStoreError: 'local', legacyHeaders: false, failedVerifications: null },
     usage: { retention: 60 * DAY, flushInterval: 50, maxBuffered: 1, prune: false },
     accountRoutes: { mutationLimit: { name: 'account', max: 5, windowMs: HOUR }, apiKeys: { read: 'blocks:read', write: 'blocks:write' } },
     authorize,
@@ -395,8 +433,6 @@ t.test('what follows from other options', async (t) => {
   t.equal(completeOptions({ ...base, usage: { retention: '500 days' } }).keys.retention, 500 * DAY, 'keys outlast the usage that names them')
   t.equal(completeOptions({ ...base, usage: false, keys: { retention: '1 day' } }).keys.retention, DAY)
   t.equal(completeOptions({ ...base, usage: false }).usage, null)
-  t.same(completeOptions({ ...base, rateLimit: { max: 5, timeWindow: '1 minute' } }).rateLimits, [{ name: 'default', max: 5, windowMs: MINUTE }])
-  t.same(completeOptions({ ...base, rateLimit: false }).rateLimits, [])
   t.equal(completeOptions({ ...base, accountRoutes: { rateLimit: false } }).accountRoutes.mutationLimit, null)
   t.equal(completeOptions({ ...base, cookieMutations: false }).cookieMutationOrigins, null)
   t.equal(completeOptions({ ...base, routes: false }).routes, false)
@@ -409,6 +445,46 @@ t.test('what follows from other options', async (t) => {
   t.equal(completeOptions({ ...keysAlone, scopes, accountRoutes: { apiKeys } }).session, null, 'keys alone open the account routes')
   t.equal(completeOptions({ ...base, scopes, accountRoutes: { apiKeys } }).session, session)
   t.match(await faultOf({ ...keysAlone, session: null, scopes, accountRoutes: { apiKeys } }), { option: 'session' })
+})
+
+t.test('rate limits are one limit, a list of them, or settings that hold either', async (t) => {
+  const store = memoryRateLimitStore()
+  const one = { max: 5, timeWindow: '1 minute' }
+  const many = [{ name: 'burst_2', max: 2, timeWindow: 1000 }, one]
+  const none = { limits: [], store: null, onStoreError: 'local', legacyHeaders: false, failedVerifications: null }
+  const limit = { name: 'default', max: 5, windowMs: MINUTE }
+  const limits = [{ name: 'burst_2', max: 2, windowMs: SECOND }, limit]
+  const table: Array<[given: NonNullable<SelfServeKeysOptions['rateLimit']>, complete: object]> = [
+    [false, none],
+    [[], none],
+    [one, { ...none, limits: [limit] }],
+    [{ name: 'x'.repeat(32), ...one }, { ...none, limits: [{ ...limit, name: 'x'.repeat(32) }] }],
+    [many, { ...none, limits }],
+    [{ limits: one }, { ...none, limits: [limit] }],
+    [{ limits: many }, { ...none, limits }],
+    [{ limits: false }, none],
+    [{ limits: [] }, none],
+    [{ store }, { ...none, store }],
+    [{ onStoreError: 'allow' }, { ...none, onStoreError: 'allow' }],
+    [{ legacyHeaders: true, failedVerifications: false }, { ...none, legacyHeaders: true }],
+    [{ limits: one, store, onStoreError: 'deny', legacyHeaders: false, failedVerifications: { max: 9, timeWindow: '10 minutes' } },
+      { limits: [limit], store, onStoreError: 'deny', legacyHeaders: false, failedVerifications: { name: 'failed-verifications', max: 9, windowMs: 10 * MINUTE } }]
+  ]
+  for (const [rateLimit, complete] of table) t.strictSame(completeOptions({ ...base, rateLimit }).rateLimit, complete)
+  // The words of @fastify/rate-limit.
+  for (const [timeWindow, windowMs] of [[1000, SECOND], ['1s', SECOND], ['2 sec', 2 * SECOND], ['1 min', MINUTE], ['1 minute', MINUTE], ['3 hrs', 3 * HOUR], ['1d', DAY], ['2 weeks', 14 * DAY]] as const) {
+    t.strictSame(completeOptions({ ...base, rateLimit: { max: 1, timeWindow } }).rateLimit.limits, [{ name: 'default', max: 1, windowMs }], String(timeWindow))
+  }
+})
+
+t.test('a store may be an instance of a class', async (t) => {
+  class Store {
+    consume (): never { throw new Error('asked') }
+    peek (): never { throw new Error('asked') }
+    reset (): void {}
+  }
+  const store = new Store()
+  t.equal(completeOptions({ ...base, rateLimit: { store } }).rateLimit.store, store)
 })
 
 t.test('a prefix function is asked for every kind of key at the start, and judged again at each key', async (t) => {

@@ -16,6 +16,8 @@ t.test('durations', async (t) => {
       ['1h', HOUR], ['1 hour', HOUR], ['24 hours', DAY],
       ['7d', 7 * DAY], ['1 day', DAY], ['90 days', 90 * DAY], ['400days', 400 * DAY],
       ['1w', 7 * DAY], ['1 week', 7 * DAY], ['2 weeks', 14 * DAY],
+      ['5 min', 5 * MINUTE], ['5 mins', 5 * MINUTE], ['10 sec', 10 * SECOND], ['10 secs', 10 * SECOND], ['3 msecs', 3],
+      ['1 hr', HOUR], ['2 hrs', 2 * HOUR], ['1 wk', 7 * DAY], ['2 wks', 14 * DAY], ['1y', 365 * DAY], ['1 yr', 365 * DAY], ['2 yrs', 730 * DAY],
       ['1 year', 365 * DAY], ['2 years', 730 * DAY], ['007 days', 7 * DAY]
     ]
     for (const [text, ms] of table) t.equal(parseDuration(text), ms, String(text))
@@ -24,7 +26,7 @@ t.test('durations', async (t) => {
   t.test('are nothing else: no guess is made', async (t) => {
     for (const value of [
       0, -1, 1.5, NaN, Infinity, 2 ** 53, '', '5', '0 days', '-1 day', '1.5 hours', '1e3 ms', ' 1 day', '1 day ', '1  day', '1 Day', '1 month', 'day',
-      '1 dayss', '1 ss', '1 hs', '1 ds', '1 constructor', '1 constructors', '1 tostring', '9999999999 s', '1 day 2 hours', '１ day',
+      '1 dayss', '1 ss', '1 hs', '1 ds', '1 mss', '1 hrss', '1 constructor', '1 constructors', '1 tostring', '9999999999 s', '1 day 2 hours', '１ day',
       null, undefined, true, [], [1], {}, () => 1, 1n, new Date()
     ]) t.equal(parseDuration(value), null, String(value))
   })

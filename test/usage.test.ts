@@ -60,7 +60,7 @@ t.test('windows', async (t) => {
 
 t.test('the snapshot', async (t) => {
   const parts = (storage: Pick<Storage, 'readUsage'>, clock: TestClock = testClock()) =>
-    ({ storage, clock, policies: noPolicies, limiter: keyLimiter(memoryRateLimitStore(clock), [{ name: 'default', max: 5, windowMs: MINUTE }]) })
+    ({ storage, clock, policies: noPolicies, limiter: keyLimiter(memoryRateLimitStore({ clock }), [{ name: 'default', max: 5, windowMs: MINUTE }]) })
   const recorded: RecordedEvent = {
     time: NOW, method: 'GET', route: '/v1/blocks', status: 200, durationMs: 1, failureCode: null, requestId: null, publicId: 'key_1', label: 'L', environment: 'live', scopes: null
   }

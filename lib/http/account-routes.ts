@@ -3,12 +3,12 @@ import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest 
 import { makeError } from '../errors.js'
 import type { CompleteAccountRoutes } from '../options/complete-account-routes.js'
 import type { StandardRouteSwitches } from '../options/options.js'
-import type { RateLimitStore } from '../rate-limit/rate-limit.js'
+import { PLAIN_CHARGE } from '../rate-limit/key-limiter.js'
 import { readCredentials } from './credentials.js'
 import { authorizeKey, presentedKey, type KeyCredentialParts } from './key-credential.js'
 import { documentRoutes, type RouteDocs } from './openapi.js'
 import { applyRateLimit } from './rate-limit-headers.js'
-import { signIn, startState, stateOf } from './request-state.js'
+import { signIn, startState } from './request-state.js'
 import { standardRoutes } from './routes/standard-routes.js'
 import { findSession, isSafe, type SessionSettings } from './session-rule.js'
 
@@ -17,12 +17,11 @@ export interface AccountRoutesOptions {
   readonly keys: KeyCredentialParts
   readonly routes: StandardRouteSwitches | FastifyPluginAsync
   readonly settings: CompleteAccountRoutes
-  readonly store: RateLimitStore
   readonly openapi: RouteDocs
 }
 
 export async function accountRoutes (scope: FastifyInstance, options: AccountRoutesOptions): Promise<void> {
-  const { routes, settings: { mutationLimit }, store, openapi } = options
+  const { routes, keys, openapi } = options
 
   // A host may guard everything with protect(): the account routes have a rule of their own.
   scope.addHook('onRoute', (route) => { route.config = { ...route.config, apiKey: false } })
@@ -32,10 +31,10 @@ export async function accountRoutes (scope: FastifyInstance, options: AccountRou
     reply.header('cache-control', 'no-store')
     // A browser's preflight carries no credentials: a CORS hook of the host answers it, or ours below.
     if (isPreflight(request)) return
-    const accountId = await identify(request, reply, options)
-    if (mutationLimit !== null && !isSafe(request.method)) {
-      // Sessions and keys have a budget each: a key that leaked must not keep its owner from revoking it.
-      applyRateLimit(reply, await store.consume([{ id: `account/${accountId}/${stateOf(request)!.caller!.via}`, limit: mutationLimit }]))
+    try {
+      await identify(request, reply, options)
+    } catch (error) {
+      throw keys.failure(error as Error, request.ip)
     }
   })
 
@@ -49,8 +48,11 @@ export async function accountRoutes (scope: FastifyInstance, options: AccountRou
   else await scope.register(standardRoutes, routes)
 }
 
-/** The account that a request acts for: its session's, or its key's where keys open these routes. */
-async function identify (request: FastifyRequest, reply: FastifyReply, { sessions, keys, settings: { apiKeys } }: AccountRoutesOptions): Promise<string> {
+/** Finds out whom a request acts for, its session's account or its key's where keys open these routes, and charges a change. */
+async function identify (
+  request: FastifyRequest, reply: FastifyReply, { sessions, keys, settings: { apiKeys, mutationLimit } }: AccountRoutesOptions
+): Promise<void> {
+  const perAccount = isSafe(request.method) ? null : mutationLimit
   const credentials = readCredentials(request.raw.rawHeaders, apiKeys === null ? [] : keys.headers, sessions.isKeyShaped)
   if (apiKeys !== null) {
     const plaintext = presentedKey(credentials, keys.headers)
@@ -60,9 +62,9 @@ async function identify (request: FastifyRequest, reply: FastifyReply, { session
           message: 'The request carries an API key and a session token. Send one of them.', details: { field: 'authorization' }
         })
       }
-      const state = startState(request)
-      await authorizeKey(request, reply, plaintext, { scopes: [isSafe(request.method) ? apiKeys.read : apiKeys.write] }, state, keys)
-      return state.caller!.accountId
+      const requirement = { scopes: [isSafe(request.method) ? apiKeys.read : apiKeys.write] }
+      await authorizeKey(request, reply, { plaintext, requirement, charge: { ...PLAIN_CHARGE, perAccount } }, startState(request), keys)
+      return
     }
     if (sessions.session === null && credentials.bearer !== null) throw makeError('INVALID_API_KEY', { details: {} })
   }
@@ -73,7 +75,8 @@ async function identify (request: FastifyRequest, reply: FastifyReply, { session
       : makeError('MISSING_API_KEY', sessions.session === null ? {} : { message: 'An API key or a signed-in session is required.' })
   }
   signIn(startState(request), session)
-  return session.account.id
+  const consumed = perAccount === null ? null : await keys.limiter.consumeAccount(session.account.id, perAccount)
+  if (consumed !== null) applyRateLimit(reply, consumed, keys.legacyHeaders)
 }
 
 /** https://fetch.spec.whatwg.org/#cors-preflight-request */

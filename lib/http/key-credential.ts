@@ -5,7 +5,7 @@ import { endOf, toVerifiedApiKey, type KeyRef, type StoredKey } from '../keys/ap
 import type { KeyRequirement, RequestSource } from '../keys/judge-key.js'
 import { cutScopes } from '../keys/scopes.js'
 import { unknownKey, type KeyVerifier } from '../keys/verify-key.js'
-import type { KeyLimiter } from '../rate-limit/key-limiter.js'
+import type { Charge, KeyLimiter } from '../rate-limit/key-limiter.js'
 import { DAY, toIso, type Clock } from '../time.js'
 import type { Credentials } from './credentials.js'
 import { applyRateLimit } from './rate-limit-headers.js'
@@ -17,21 +17,27 @@ const NOTICE = 30 * DAY
 export interface KeyCredentialParts {
   readonly verifier: KeyVerifier
   readonly limiter: KeyLimiter
+  readonly legacyHeaders: boolean
   readonly clock: Clock
   /** Lower-case names of the headers that carry keys. */
   readonly headers: readonly string[]
   readonly logBindings: boolean
   /** Called once for a request with an identified key, before its key is judged. */
   readonly onIdentified: (request: FastifyRequest, reply: FastifyReply, key: KeyRef) => void
+  /** What a request is answered that failed with this error: the error, or RATE_LIMITED after too many bad keys. */
+  readonly failure: (error: Error, ip: string) => Error
 }
+
+/** A key that a request presents, what is asked of it, and what it is charged. */
+export interface Presented { readonly plaintext: string, readonly requirement: KeyRequirement, readonly charge: Charge }
 
 /**
  * Makes the key of a request its caller.
  * @throws INVALID_API_KEY, FORBIDDEN and the like, RATE_LIMITED, STORAGE_UNAVAILABLE
  */
 export async function authorizeKey (
-  request: FastifyRequest, reply: FastifyReply, plaintext: string, requirement: KeyRequirement, state: RequestState,
-  { verifier, limiter, clock, logBindings, onIdentified }: KeyCredentialParts
+  request: FastifyRequest, reply: FastifyReply, { plaintext, requirement, charge }: Presented, state: RequestState,
+  { verifier, limiter, legacyHeaders, clock, logBindings, onIdentified }: KeyCredentialParts
 ): Promise<void> {
   const key = await verifier.find(plaintext)
   if (key === null) throw unknownKey()
@@ -41,8 +47,8 @@ export async function authorizeKey (
   if (judged.refusal !== null) throw judged.refusal
   const { policy } = judged
   announceEnd(reply, key, clock.now())
-  const consumed = await limiter.consume({ publicId: key.publicId, limits: policy.rateLimits })
-  if (consumed !== null) applyRateLimit(reply, consumed)
+  const consumed = await limiter.consume({ publicId: key.publicId, accountId: key.accountId, limits: policy.rateLimits }, charge)
+  if (consumed !== null) applyRateLimit(reply, consumed, legacyHeaders)
   state.caller = { via: 'apiKey', accountId: key.accountId, apiKey: toVerifiedApiKey(key, cutScopes(key.scopes, policy.grantable)) }
 }
 

@@ -5,7 +5,8 @@ import type { KeyRequirement } from '../keys/judge-key.js'
 import { readCredentials } from './credentials.js'
 import { authorizeKey, presentedKey, type KeyCredentialParts } from './key-credential.js'
 import { signIn, startState } from './request-state.js'
-import type { RouteRule, RouteRules } from './route-rules.js'
+import type { RouteRule } from './route-rule.js'
+import type { GuardedRoute, RouteRules } from './route-rules.js'
 import { findSession, type SessionSettings } from './session-rule.js'
 
 export interface ProtectedRoutesParts {
@@ -26,19 +27,19 @@ export function protectedRoutes (app: FastifyInstance, parts: ProtectedRoutesPar
       return
     }
     const { config, method, url } = request.routeOptions
-    const rule = parts.rules.of(config, request.server)
-    if (rule === null) {
+    const route = parts.rules.of(config, request.server)
+    if (route === null) {
       done()
-    } else if (rule === 'malformed') {
+    } else if (route === 'malformed') {
       request.log.error({ method, url }, 'route config "apiKey" is not valid: the request is refused')
       done(makeError('FORBIDDEN', { message: 'This route is not configured correctly.' }))
     } else {
-      authorize(request, reply, rule, parts).then(() => { done() }, done)
+      authorize(request, reply, route, parts).then(() => { done() }, (error: Error) => { done(parts.keys.failure(error, request.ip)) })
     }
   })
 }
 
-async function authorize (request: FastifyRequest, reply: FastifyReply, rule: RouteRule, parts: ProtectedRoutesParts): Promise<void> {
+async function authorize (request: FastifyRequest, reply: FastifyReply, { rule, charge }: GuardedRoute, parts: ProtectedRoutesParts): Promise<void> {
   const { sessions, keys } = parts
   const state = startState(request)
   setCacheHeaders(reply, rule, sessions.headers)
@@ -46,7 +47,7 @@ async function authorize (request: FastifyRequest, reply: FastifyReply, rule: Ro
   const plaintext = presentedKey(credentials, sessions.headers)
   // A presented key decides alone: no session rescues it, and `optional` does not forgive it.
   if (plaintext !== null) {
-    await authorizeKey(request, reply, plaintext, requirementOf(rule, request.method), state, keys)
+    await authorizeKey(request, reply, { plaintext, requirement: requirementOf(rule, request.method), charge }, state, keys)
     return
   }
   if (rule.session === true) {

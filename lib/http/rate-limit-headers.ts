@@ -1,23 +1,32 @@
 // Rate-limit headers in the form of draft-ietf-httpapi-ratelimit-headers, and the refusal of a request that is too many.
 import type { FastifyReply } from 'fastify'
-import { makeError } from '../errors.js'
-import type { Consumed } from '../rate-limit/rate-limit.js'
+import { makeError, type SelfServeKeysError } from '../errors.js'
+import type { Consumed, LimitState } from '../rate-limit/rate-limit.js'
 
-/** Sets `RateLimit-Policy` and `RateLimit`, behind what is there of another limit. @throws RATE_LIMITED if the request was refused */
-export function applyRateLimit (reply: FastifyReply, { allowed, states, refusedBy }: Consumed): void {
-  addToList(reply, 'ratelimit-policy', states.map(({ limit }) => `"${limit.name}";q=${limit.max};w=${seconds(limit.windowMs)}`))
-  addToList(reply, 'ratelimit', states.map(({ limit, remaining, resetMs }) => `"${limit.name}";r=${remaining};t=${seconds(resetMs)}`))
-  if (allowed) return
-  const { limit, resetMs } = refusedBy!
-  throw makeError('RATE_LIMITED', {
-    message: `Too many requests: at most ${limit.max} in ${seconds(limit.windowMs)} seconds.`,
-    details: { name: limit.name, retryAfter: seconds(resetMs) }
+/**
+ * Tells where the limits stand: one item of `RateLimit-Policy` and `RateLimit` for each.
+ * @param legacy `X-RateLimit-*` besides, of the limit that has least left; all three in requests or seconds from now
+ * @throws RATE_LIMITED if the request was refused
+ */
+export function applyRateLimit (reply: FastifyReply, { allowed, states, refusedBy }: Consumed, legacy: boolean): void {
+  reply.header('ratelimit-policy', states.map(({ limit }) => `"${limit.name}";q=${limit.max};w=${seconds(limit.windowMs)}`).join(', '))
+  reply.header('ratelimit', states.map(({ limit, remaining, resetMs }) => `"${limit.name}";r=${remaining};t=${seconds(resetMs)}`).join(', '))
+  if (legacy) setLegacyHeaders(reply, refusedBy ?? states.reduce((least, state) => state.remaining < least.remaining ? state : least))
+  if (!allowed) throw tooMany(refusedBy!)
+}
+
+export function tooMany ({ limit, resetMs }: LimitState): SelfServeKeysError<'RATE_LIMITED'> {
+  const windowSeconds = seconds(limit.windowMs)
+  return makeError('RATE_LIMITED', {
+    message: `Too many requests: at most ${limit.max} in ${windowSeconds} seconds.`,
+    details: { name: limit.name, max: limit.max, windowSeconds, retryAfter: seconds(resetMs) }
   })
 }
 
-function addToList (reply: FastifyReply, name: string, items: readonly string[]): void {
-  const there = reply.getHeader(name)
-  reply.header(name, [...(there === undefined ? [] : [String(there)]), ...items].join(', '))
+function setLegacyHeaders (reply: FastifyReply, { limit, remaining, resetMs }: LimitState): void {
+  reply.header('x-ratelimit-limit', limit.max)
+  reply.header('x-ratelimit-remaining', remaining)
+  reply.header('x-ratelimit-reset', seconds(resetMs))
 }
 
 function seconds (ms: number): number {

@@ -46,9 +46,20 @@ function holds ({ address, bits, family }: Range, other: string): boolean {
   return list.check(other, family)
 }
 
-/** `::ffff:192.0.2.1`, as a dual-stack socket names IPv4 clients, is 192.0.2.1 (RFC 4291 §2.5.5.2). */
-function unmapped (address: string): string {
-  return /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1] ?? address
+/**
+ * What stands for the client behind an address: an IPv4 address, or the 64 bits of an IPv6 address that its network has, for
+ * a client may choose the rest (RFC 4291 §2.5.1). Text that is no address, such as the peer of a Unix socket, stands for itself.
+ */
+export function addressBlock (ip = ''): string {
+  const address = unmapped(ip)
+  // The last 32 bits may be written in the way of IPv4, as in ::192.0.2.1; they are not among the first 64.
+  return isIP(address) === 6 ? `${toBigInt(address.replace(/[\d.]+\.\d+$/, '0:0'), 'ipv6') >> 64n}/64` : address
+}
+
+/** `::ffff:192.0.2.1`, as a dual-stack socket names IPv4 clients, is 192.0.2.1 however it is written (RFC 4291 §2.5.5.2); no zone is kept. */
+function unmapped (ip: string): string {
+  const address = isIP(ip) === 6 ? new SocketAddress({ address: ip, family: 'ipv6' }).address : ip
+  return /^::ffff:(\d+\.\d+\.\d+\.\d+)$/.exec(address)?.[1] ?? address
 }
 
 /** Are all bits of the address behind the prefix zero? Then no lower address is in the range. */

@@ -1,5 +1,6 @@
-// The operations that change a key that is there: renew, update, revoke.
+// The operations that change a key that is there: renew, update, revoke, and giving it its rate limits back.
 import { NO_POLICY } from '../policy/account-policy.js'
+import type { KeyLimiter } from '../rate-limit/key-limiter.js'
 import type { Storage } from '../storage/storage.js'
 import { creatorIdOf } from './actor.js'
 import type { OperationContext } from './operation-context.js'
@@ -15,9 +16,12 @@ export interface KeyManagementParts {
   readonly settings: KeySettings
   readonly view: KeyView
   readonly operation: OperationContext
+  readonly limiter: Pick<KeyLimiter, 'reset'>
 }
 
-export function keyManagement ({ storage, settings, view, operation }: KeyManagementParts): Pick<KeyOperations, 'renew' | 'update' | 'revoke' | 'revokeAll'> {
+type Managing = Pick<KeyOperations, 'renew' | 'update' | 'revoke' | 'revokeAll' | 'resetRateLimits'>
+
+export function keyManagement ({ storage, settings, view, operation, limiter }: KeyManagementParts): Managing {
   const { activePolicy, anyPolicy, contextOf, committed, keyOf, knownId, expiryRules } = operation
   return {
     async renew (by, publicId, options = {}) {
@@ -65,6 +69,11 @@ export function keyManagement ({ storage, settings, view, operation }: KeyManage
       knownId(publicId)
       const outcome = await storage.revokeKey({ ...contextOf(by, NO_POLICY), accountId: by.accountId, publicId, reason: 'revoked' })
       return await view.show(committed(by, outcome, NO_POLICY).key!, await anyPolicy(by))
+    },
+
+    async resetRateLimits (by, publicId) {
+      const { accountId } = await keyOf(by, publicId)
+      await limiter.reset({ publicId, accountId, limits: (await activePolicy(by)).rateLimits })
     },
 
     async revokeAll (by, options = {}) {

@@ -123,6 +123,11 @@ export interface KeyOperations {
    */
   revokeAll (by: Actor, options?: { actorId?: string }): Promise<{ revokedPublicIds: string[] }>
   /**
+   * Gives the key its whole rate limits back, for the host's own support tools. Limits of single routes stay.
+   * @throws API_KEY_NOT_FOUND, ACCOUNT_SUSPENDED, STORAGE_UNAVAILABLE
+   */
+  resetRateLimits (by: Actor, publicId: string): Promise<void>
+  /**
    * Stores a key of another system by its hash; the hash is moved under the current pepper after the key's first use.
    * The same hash again changes nothing. Neither `maxKeys` nor the policy is asked.
    * @throws INVALID_REQUEST, STORAGE_UNAVAILABLE

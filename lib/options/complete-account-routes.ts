@@ -2,7 +2,7 @@
 import type { FastifyPluginAsync } from 'fastify'
 import type { RateLimit } from '../rate-limit/rate-limit.js'
 import { MINUTE } from '../time.js'
-import { readRateLimit } from './complete-limits.js'
+import { readNamelessLimit } from './complete-limits.js'
 import type { StandardRouteSwitches } from './options.js'
 import { readBoolean, readObject, readOptionalObject, readStrings, refuseOption } from './reader.js'
 
@@ -45,10 +45,8 @@ function readApiKeys (value: unknown, catalogue: ReadonlySet<string>): CompleteA
 }
 
 function readMutationLimit (rateLimit: unknown): RateLimit | null {
-  if (rateLimit === false) return null
   if (rateLimit === undefined) return { name: 'account', max: 60, windowMs: MINUTE }
-  const option = 'accountRoutes.rateLimit'
-  return { ...readRateLimit(option, readObject(option, rateLimit, ['max', 'timeWindow'])), name: 'account' }
+  return readNamelessLimit('accountRoutes.rateLimit', rateLimit, 'account')
 }
 
 export function readCookieMutations (value: unknown): readonly string[] | null {

@@ -3,13 +3,12 @@ import type { FastifyPluginAsync } from 'fastify'
 import type { AccountEvent } from '../audit/account-event.js'
 import { ACTION, CHANGES, type Wording } from '../audit/audit-entry.js'
 import type { PolicySettings } from '../policy/policies.js'
-import type { RateLimit } from '../rate-limit/rate-limit.js'
 import type { SessionResolver } from '../sessions/session.js'
 import type { Storage } from '../storage/storage.js'
 import { DAY, SECOND, systemClock, type Clock } from '../time.js'
 import { readAccountRoutes, readCookieMutations, readRoutes, type CompleteAccountRoutes } from './complete-account-routes.js'
 import { readKeys, readScopeCatalogue, type CompleteKeyOptions } from './complete-keys.js'
-import { readRateLimits } from './complete-limits.js'
+import { readRateLimitOption, type CompleteRateLimit } from './complete-limits.js'
 import { readPolicyOption } from './complete-policy.js'
 import type { SelfServeKeysOptions, StandardRouteSwitches } from './options.js'
 import type { Authorize } from './policy-options.js'
@@ -30,7 +29,7 @@ export interface CompleteOptions {
   readonly keys: CompleteKeyOptions
   /** null: no plans, every account may do everything. */
   readonly policy: PolicySettings | null
-  readonly rateLimits: readonly RateLimit[]
+  readonly rateLimit: CompleteRateLimit
   readonly usage: null | {
     readonly retention: number
     readonly flushInterval: number
@@ -84,7 +83,7 @@ export function completeOptions (options: SelfServeKeysOptions): CompleteOptions
     scopes,
     keys: readKeys(given.keys, scopes, usage?.retention ?? 1),
     policy: readPolicyOption(given.policy, scopes),
-    rateLimits: readRateLimits('rateLimit', given.rateLimit),
+    rateLimit: readRateLimitOption(given.rateLimit),
     usage,
     audit: readAudit(given.audit),
     authorize: readFunction('authorize', given.authorize),

@@ -7,7 +7,7 @@ import type { Scope } from '../register.js'
 import type { SessionResolver } from '../sessions/session.js'
 import type { Storage } from '../storage/storage.js'
 import type { Clock, Duration } from '../time.js'
-import type { AuditOptions, Authorize, PolicyOptions, RateLimitOption } from './policy-options.js'
+import type { AuditOptions, Authorize, PolicyOptions, RateLimitOption, RateLimitSettings } from './policy-options.js'
 
 /** Options of `app.register(selfServeKeys, …)`. What is not understood fails at `ready()`, naming the option. */
 export interface SelfServeKeysOptions {
@@ -32,8 +32,8 @@ export interface SelfServeKeysOptions {
   keys?: KeyOptions
   /** What each account may do: its plan. @default none: every account may do everything */
   policy?: PolicyOptions
-  /** One or several rate limits of every key, by key, unless the account's policy has its own. @default false */
-  rateLimit?: false | RateLimitOption | RateLimitOption[]
+  /** One or several rate limits of every key, by key, unless the account's policy has its own; or these with more. @default false */
+  rateLimit?: false | RateLimitOption | RateLimitOption[] | RateLimitSettings
   /** `false`: nothing is recorded. @default on */
   usage?: false | UsageOptions
   audit?: AuditOptions

@@ -2,6 +2,7 @@
 import type { FastifyRequest } from 'fastify'
 import type { Change } from '../audit/audit-entry.js'
 import type { VerifiedApiKey } from '../keys/api-key.js'
+import type { RateLimitStore } from '../rate-limit/rate-limit.js'
 import type { Scope } from '../register.js'
 import type { Account } from '../sessions/session.js'
 import type { Duration } from '../time.js'
@@ -14,6 +15,29 @@ export interface RateLimitOption {
   max: number
   /** How long a window lasts, from its first request; at least a second. */
   timeWindow: Duration
+}
+
+/** Rate limits, and how they are counted and told. */
+export interface RateLimitSettings {
+  /** Of every key, by key, unless the account's policy has its own. @default false */
+  limits?: false | RateLimitOption | RateLimitOption[]
+  /**
+   * Where requests are counted: `redisRateLimitStore({ client })` for several instances, or your own.
+   * @default memoryRateLimitStore(): each instance counts by itself
+   */
+  store?: RateLimitStore
+  /**
+   * While the store fails: count in this instance alone (`local`), answer 503 (`deny`), or let everything through (`allow`).
+   * @default 'local'
+   */
+  onStoreError?: 'local' | 'deny' | 'allow'
+  /** Adds `X-RateLimit-Limit`, `-Remaining` and `-Reset` (seconds from now), of the limit that has least left. @default false */
+  legacyHeaders?: boolean
+  /**
+   * At most so many keys that are refused with `INVALID_API_KEY`, by client address, as Fastify's `trustProxy` resolves it; an
+   * IPv6 network of 64 bits counts as one. More are 429. Good keys are never held up. Counted by instance. @default false
+   */
+  failedVerifications?: false | Omit<RateLimitOption, 'name'>
 }
 
 /** What an account may do. What is left out is not limited, or has the default named. */

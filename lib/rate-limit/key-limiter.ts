@@ -1,36 +1,75 @@
-// The rate limits of API keys: which buckets a key has, and what its owner sees of them.
+// The rate limits of API keys: which buckets a request with a key has, and what the key's owner sees of them.
 import type { RateLimitState } from '../keys/api-key.js'
-import type { Bucket, Consumed, LimitState, RateLimit, RateLimitStore } from './rate-limit.js'
+import type { RateLimitCounter } from './guarded-store.js'
+import type { Bucket, Consumed, LimitState, RateLimit } from './rate-limit.js'
 
 /** A key and the limits its account's policy gives it; null: the plugin's own. */
-export interface LimitedKey { readonly publicId: string, readonly limits: readonly RateLimit[] | null }
+export interface LimitedKey { readonly publicId: string, readonly accountId: string, readonly limits: readonly RateLimit[] | null }
 
-export interface KeyLimiter {
-  /** Charges one request of a verified key; null when it has no rate limit. */
-  consume (key: LimitedKey): Promise<Consumed | null>
-  /** Where the limits of these keys stand, one list a key, charging nothing. */
-  peek (keys: readonly LimitedKey[]): Promise<RateLimitState[][]>
+/** What a request is charged besides its key's own limits, and how much. */
+export interface Charge {
+  readonly cost: number
+  /** Is the route free of rate limits? */
+  readonly exempt: boolean
+  /** Limits of the route: counted for each key by itself, and for each of these names (the route). */
+  readonly perKey: { readonly of: string, readonly limits: readonly RateLimit[] } | null
+  /** A limit that all keys of an account share. */
+  readonly perAccount: RateLimit | null
 }
 
-export function keyLimiter (store: RateLimitStore, defaults: readonly RateLimit[]): KeyLimiter {
-  const bucketsOf = ({ publicId, limits }: LimitedKey): Bucket[] =>
-    (limits ?? defaults).map((limit) => ({ id: `${publicId}/${limit.name}`, limit }))
+/** The charge of a route that says nothing. */
+export const PLAIN_CHARGE: Charge = { cost: 1, exempt: false, perKey: null, perAccount: null }
+
+export interface KeyLimiter {
+  /** Charges one request of a verified key; null where there is no limit, or it was admitted uncounted. @throws STORAGE_UNAVAILABLE */
+  consume (key: LimitedKey, charge: Charge): Consumed | null | Promise<Consumed | null>
+  /** Charges one request of a session. @throws STORAGE_UNAVAILABLE */
+  consumeAccount (accountId: string, limit: RateLimit): Consumed | null | Promise<Consumed | null>
+  /** Where the keys' own limits stand, one list a key, charging nothing. All keys are of one account. */
+  peek (keys: readonly LimitedKey[]): Promise<RateLimitState[][]>
+  /** Empties the key's own limits. @throws STORAGE_UNAVAILABLE */
+  reset (key: LimitedKey): Promise<void>
+}
+
+export function keyLimiter (counter: RateLimitCounter, defaults: readonly RateLimit[]): KeyLimiter {
+  const bucketsOf = ({ publicId, accountId, limits }: LimitedKey, of = ''): Bucket[] =>
+    (limits ?? defaults).map((limit) => ({ id: `${publicId}/${of}${limit.name}`, owner: accountId, limit }))
+
   return {
-    async consume (key) {
-      const buckets = bucketsOf(key)
-      return buckets.length === 0 ? null : await store.consume(buckets)
+    consume (key, { cost, exempt, perKey, perAccount }) {
+      const buckets = exempt
+        ? []
+        : [
+            ...bucketsOf(key),
+            ...(perKey === null ? [] : bucketsOf({ ...key, limits: perKey.limits }, `${perKey.of}/`)),
+            ...(perAccount === null ? [] : [accountBucket(key.accountId, perAccount, 'keys')])
+          ]
+      return buckets.length === 0 ? null : counter.consume(buckets, cost)
     },
+
+    consumeAccount: (accountId, limit) => counter.consume([accountBucket(accountId, limit, 'sessions')], 1),
+
     async peek (keys) {
-      const buckets = keys.map(bucketsOf)
+      const buckets = keys.map((key) => bucketsOf(key))
       const all = buckets.flat()
-      const states = all.length === 0 ? [] : await store.peek(all)
+      const states = all.length === 0 ? [] : await counter.peek(all)
       let next = 0
       return buckets.map((own) => {
         next += own.length
         return states.slice(next - own.length, next).map(toRateLimitState)
       })
+    },
+
+    async reset (key) {
+      const buckets = bucketsOf(key)
+      if (buckets.length > 0) await counter.reset(buckets)
     }
   }
+}
+
+/** Sessions and keys have a budget each: a key that leaked must not keep its owner from revoking it. */
+function accountBucket (accountId: string, limit: RateLimit, of: 'sessions' | 'keys'): Bucket {
+  return { id: `account/${accountId}/${of}`, owner: accountId, limit }
 }
 
 function toRateLimitState ({ limit, remaining, resetMs }: LimitState): RateLimitState {

@@ -18,6 +18,7 @@ export function guardedStorage (storage: Storage, timeout: number): Storage {
     return async (...args) => await guarded(...args)
   }
   return {
+    server: storage.server === true,
     open: async (context) => { await storage.open(context) },
     close: later(async () => { await storage.close() }),
     findKeyByHash: guard((digests) => storage.findKeyByHash(digests)),

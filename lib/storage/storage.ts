@@ -7,8 +7,7 @@
 import type { Audited, NewAuditEntry, StoredAuditEntry } from '../audit/audit-entry.js'
 import type { Environment, KeyRef, KeyStatus, StoredKey } from '../keys/api-key.js'
 import type {
-  ImportKeyInput, IssueKeyInput, KeyRefusal, RenewKeyInput, RevokeKeyInput, RevokeKeysInput, RotateKeyInput,
-  UpdateKeyInput
+  ImportKeyInput, IssueKeyInput, KeyRefusal, RenewKeyInput, RevokeKeyInput, RevokeKeysInput, RotateKeyInput, UpdateKeyInput
 } from '../keys/key-changes.js'
 import type { AddSiteInput, RefusedSite, RemoveSiteInput, StoredSite } from '../sites/site-changes.js'
 import { DAY } from '../time.js'
@@ -26,6 +25,8 @@ export interface StorageContext {
 
 /** Where keys and usage are kept: `kyselyStorage`, `memoryStorage`, or your own. */
 export interface Storage {
+  /** May instances on other machines use it too? @default false */
+  readonly server?: boolean
   /** Called once, before anything else. Rejects if the schema is missing or cannot be used. */
   open (context: StorageContext): Promise<void>
   /** Called once, last. Closes what the storage opened, never what the host handed in. */

@@ -14,7 +14,7 @@ const unavailable = { code: 'STORAGE_UNAVAILABLE', statusCode: 503, details: { p
 const one = { accountId: ACCOUNT, publicId: 'key_1' }
 
 /** Calls every method but open(). */
-const calls: Record<Exclude<keyof Storage, 'open'>, (storage: Storage) => unknown> = {
+const calls: Record<Exclude<keyof Storage, 'open' | 'server'>, (storage: Storage) => unknown> = {
   close: (storage) => storage.close(),
   findKeyByHash: (storage) => storage.findKeyByHash([{ hash: 'f00d', pepperId: null }]),
   findKey: (storage) => storage.findKey('key_1'),

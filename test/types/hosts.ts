@@ -5,11 +5,16 @@ import { bearer } from 'better-auth/plugins'
 import { fromNodeHeaders } from 'better-auth/node'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
-import selfServeKeys, { actorOf, getApiKey, isSelfServeKeysError, memoryStorage, protect, standardRoutes, type AccountEvent, type AccountPolicy, type SelfServeKeysOptions, type SessionResolver } from 'fastify-self-serve-keys'
+import { Cluster, Redis } from 'ioredis'
+import selfServeKeys, {
+  actorOf, decide, getApiKey, isSelfServeKeysError, memoryRateLimitStore, memoryStorage, protect, standardRoutes, stateOf,
+  type AccountEvent, type AccountPolicy, type Bucket, type Consumed, type LimitState, type RateLimitStore, type RateLimitWindow, type SelfServeKeysOptions, type SessionResolver
+} from 'fastify-self-serve-keys'
 import { betterAuthSession } from 'fastify-self-serve-keys/better-auth'
 import { jwtSession } from 'fastify-self-serve-keys/jwt'
 import { kyselyStorage } from 'fastify-self-serve-keys/kysely'
-import { storageContract } from 'fastify-self-serve-keys/testing'
+import { redisRateLimitStore } from 'fastify-self-serve-keys/redis'
+import { rateLimitStoreContract, storageContract } from 'fastify-self-serve-keys/testing'
 
 const auth = betterAuth({ emailAndPassword: { enabled: true }, plugins: [bearer()] })
 
@@ -117,6 +122,54 @@ export async function plannedHost (): Promise<void> {
   await accounts.erase('u1')
   for (const event of seen) if (event.type === 'account.erased') event.entry satisfies null
 }
+
+export async function limitedHost (): Promise<void> {
+  const app = Fastify({ trustProxy: '10.0.0.0/8' })
+  const client = new Redis()
+  await app.register(selfServeKeys, {
+    session: own,
+    rateLimit: {
+      limits: [{ name: 'burst', max: 10, timeWindow: '1s' }, { name: 'daily', max: 10_000, timeWindow: '1 day' }],
+      store: redisRateLimitStore({ client, prefix: 'acme:' }),
+      onStoreError: 'deny',
+      legacyHeaders: true,
+      failedVerifications: { max: 20, timeWindow: '10 minutes' }
+    },
+    accountRoutes: { rateLimit: false }
+  })
+  app.get('/v1/search', { config: { apiKey: { cost: 5, rateLimit: { max: 30, timeWindow: '1 minute' } } } }, async (request) => request.apiKey.publicId)
+  app.get('/v1/status', { config: { apiKey: { rateLimit: false } } }, async (request) => request.apiKey.publicId)
+  await app.selfServeKeys.keys.resetRateLimits({ accountId: 'u1', credential: 'host' }, 'key_1')
+  app.addHook('onClose', async () => { await client.quit() })
+}
+
+/** Counts by the rules of the library, and keeps the windows where it likes; an answer may be late. */
+export class OwnStore implements RateLimitStore {
+  readonly #used = new Map<string, RateLimitWindow>()
+
+  async consume (buckets: readonly Bucket[], cost: number): Promise<Consumed> {
+    const { windows, ...consumed } = decide(buckets.map(({ limit }) => limit), buckets.map(({ id }) => this.#used.get(id) ?? { used: 0, left: 0 }), cost)
+    windows.forEach((window, place) => { this.#used.set(buckets[place]!.id, window) })
+    return consumed
+  }
+
+  peek (buckets: readonly Bucket[]): LimitState[] {
+    return buckets.map(({ id, limit }) => stateOf(limit, this.#used.get(id) ?? { used: 0, left: 0 }))
+  }
+
+  reset (buckets: readonly Bucket[]): void {
+    for (const { id } of buckets) this.#used.delete(id)
+  }
+}
+
+export const stores: SelfServeKeysOptions[] = [
+  { session: own, rateLimit: { store: new OwnStore() } },
+  { session: own, rateLimit: { store: memoryRateLimitStore({ maxBuckets: 1000 }) } },
+  { session: own, rateLimit: { store: redisRateLimitStore({ client: new Cluster(['redis://127.0.0.1:7000']) }) } },
+  { session: own, rateLimit: { limits: false, failedVerifications: false } },
+  { session: own, rateLimit: [] }
+]
+rateLimitStoreContract(() => ({ store: new OwnStore(), pass: () => {} })).map(({ name, run }) => [name, run])
 
 export async function http2Host (): Promise<void> {
   const app = Fastify({ http2: true })

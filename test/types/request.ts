@@ -1,9 +1,10 @@
 // What the compiler knows of request.apiKey on each kind of route, and the mistakes it finds.
 import Fastify, { type FastifyRequest, type RouteOptions } from 'fastify'
-import selfServeKeys, { protect, type AccountPolicy, type Caller, type RouteRule, type RouteRuleConfig, type SelfServeKeysOptions, type Storage, type VerifiedApiKey } from 'fastify-self-serve-keys'
+import selfServeKeys, { memoryRateLimitStore, protect, type AccountPolicy, type Caller, type RateLimitSettings, type RouteRule, type RouteRuleConfig, type SelfServeKeysOptions, type Storage, type VerifiedApiKey } from 'fastify-self-serve-keys'
 import { betterAuthSession } from 'fastify-self-serve-keys/better-auth'
 import { jwtSession } from 'fastify-self-serve-keys/jwt'
 import { kyselyStorage } from 'fastify-self-serve-keys/kysely'
+import { redisRateLimitStore } from 'fastify-self-serve-keys/redis'
 
 type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends (<T>() => T extends B ? 1 : 2) ? true : false
 function is<A, B> (_value: B, _equal: Equal<A, B>): void {}
@@ -20,8 +21,13 @@ app.get('/5', { config: { apiKey: { scopes: ['blocks:read'], session: false, opt
 app.route({ method: 'POST', url: '/6', config: { apiKey: true }, handler: async (request) => { is<VerifiedApiKey, typeof request.apiKey>(request.apiKey, true) } })
 const shared = { config: { apiKey: { scopes: ['blocks:read'] } } } as const satisfies { config: { apiKey: unknown } }
 app.get('/7', { config: { apiKey: true, other: 1 } as const }, async (request) => { is<VerifiedApiKey, typeof request.apiKey>(request.apiKey, true) })
+app.get('/8', { config: { apiKey: { rateLimit: { max: 5, timeWindow: '1 minute' }, cost: 2 } } }, async (request) => { is<VerifiedApiKey, typeof request.apiKey>(request.apiKey, true) })
+app.get('/9', { config: { apiKey: { rateLimit: false } } }, async (request) => { is<VerifiedApiKey, typeof request.apiKey>(request.apiKey, true) })
+app.get('/10', { config: { apiKey: { scopes: ['blocks:read'], rateLimit: [{ name: 'burst', max: 5, timeWindow: 1000 }, { max: 50, timeWindow: '1 day' }] } } }, async (request) => { is<VerifiedApiKey, typeof request.apiKey>(request.apiKey, true) })
+protect(app, { rateLimit: { max: 5, timeWindow: '1 minute' }, cost: 2 })
 
 // A key may be missing.
+app.get('/20', { config: { apiKey: { session: true, rateLimit: { max: 5, timeWindow: '1 minute' } } } }, async (request) => { is<VerifiedApiKey | null, typeof request.apiKey>(request.apiKey, true) })
 app.get('/21', { config: { apiKey: { session: true } } }, async (request) => { is<VerifiedApiKey | null, typeof request.apiKey>(request.apiKey, true) })
 app.get('/22', { config: { apiKey: { optional: true } } }, async (request) => { is<VerifiedApiKey | null, typeof request.apiKey>(request.apiKey, true) })
 app.get('/23', { config: { apiKey: { scopes: ['blocks:read'], session: true } } }, async (request) => { is<VerifiedApiKey | null, typeof request.apiKey>(request.apiKey, true) })
@@ -85,6 +91,24 @@ app.register(selfServeKeys, { session, keys: { accept: [{ pattern: /x/, maxLengt
 app.register(selfServeKeys, { session, rateLimit: { max: '5', timeWindow: '1 minute' } })
 // @ts-expect-error -- a rate limit has a window
 app.register(selfServeKeys, { session, rateLimit: { max: 5 } })
+// @ts-expect-error -- settings hold limits, and are none
+export const mixed: RateLimitSettings = { max: 5, timeWindow: '1 minute', legacyHeaders: true }
+// @ts-expect-error -- a store has three methods
+app.register(selfServeKeys, { session, rateLimit: { store: { consume: memoryRateLimitStore().consume } } })
+// @ts-expect-error -- nor is a server's address a store
+app.register(selfServeKeys, { session, rateLimit: { store: 'redis://localhost' } })
+// @ts-expect-error -- there are three ways to go on without the store
+app.register(selfServeKeys, { session, rateLimit: { onStoreError: 'ignore' } })
+// @ts-expect-error -- how many is the host's to say
+app.register(selfServeKeys, { session, rateLimit: { failedVerifications: true } })
+// @ts-expect-error -- a limit that nothing stands beside has no name
+app.register(selfServeKeys, { session, rateLimit: { failedVerifications: { name: 'x', max: 5, timeWindow: '1 minute' } } })
+// @ts-expect-error -- a plan has limits, not settings
+app.register(selfServeKeys, { session, policy: { resolve: () => ({ rateLimits: { limits: false } }) } })
+// @ts-expect-error -- an ioredis client answers scripts
+redisRateLimitStore({ client: { status: 'ready' } })
+// @ts-expect-error -- nor is it its address
+redisRateLimitStore({ client: 'redis://localhost' })
 // @ts-expect-error -- there are two environments
 app.register(selfServeKeys, { session, keys: { defaultKey: { environment: 'prod' } } })
 // @ts-expect-error -- a storage has every method of the port
@@ -97,6 +121,20 @@ app.register(selfServeKeys, { session: { bearer: () => ({ actor: { id: 'u1' } })
 app.get('/50', { config: { apiKey: { environments: ['prod'] } } }, async () => {})
 // @ts-expect-error -- scopes are a list
 app.get('/51', { config: { apiKey: { scopes: 'blocks:read' } } }, async () => {})
+// @ts-expect-error -- true says nothing of how many
+app.get('/52', { config: { apiKey: { rateLimit: true } } }, async () => {})
+// @ts-expect-error -- a limit has a window
+app.get('/53', { config: { apiKey: { rateLimit: { max: 5 } } } }, async () => {})
+// @ts-expect-error -- where requests are counted is the plugin's option
+app.get('/54', { config: { apiKey: { rateLimit: { limits: { max: 5, timeWindow: '1 minute' } } } } }, async () => {})
+// @ts-expect-error -- a cost is a number
+app.get('/55', { config: { apiKey: { cost: '2' } } }, async () => {})
+// @ts-expect-error -- the plan's word, not a route's
+protect(app, { rateLimits: { max: 5, timeWindow: '1 minute' } })
+// @ts-expect-error -- verify() charges nothing
+app.selfServeKeys.verify('key', { cost: 2 })
+// @ts-expect-error -- who asks comes first
+app.selfServeKeys.keys.resetRateLimits('key_1')
 // @ts-expect-error -- no such member
 protect(app, { scope: ['blocks:read'] })
 // @ts-expect-error -- protecting by false would protect nothing

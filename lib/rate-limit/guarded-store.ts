@@ -1,0 +1,113 @@
+// A store that may fail or hang, behind the option `onStoreError`: no request waits for it long, and the log has one line a change.
+import { makeError, RETRY_AFTER } from '../errors.js'
+import { within, type Clock } from '../time.js'
+import { memoryRateLimitStore } from './memory-store.js'
+import type { Bucket, Consumed, LimitState, RateLimitStore } from './rate-limit.js'
+
+/** While the store fails: count in this process alone, refuse with 503, or admit uncounted. */
+export type OnStoreError = 'local' | 'deny' | 'allow'
+
+/** ms that the store may take. A request must not wait for its limit much longer than for its answer. */
+const PATIENCE = 500
+/** ms after a failure in which the store is left alone; then one request tries it. */
+const PAUSE = 1000
+
+/** What the rest of the library asks: a store whose failures have been dealt with. */
+export interface RateLimitCounter {
+  /** null: admitted without being counted. @throws STORAGE_UNAVAILABLE where `onStoreError` is `deny` */
+  consume (buckets: readonly Bucket[], cost: number): Consumed | null | Promise<Consumed | null>
+  /** Never fails: what is shown of a key must not undo that the key was issued. While the store is away, what this process counted. */
+  peek (buckets: readonly Bucket[]): readonly LimitState[] | Promise<readonly LimitState[]>
+  /** @throws STORAGE_UNAVAILABLE */
+  reset (buckets: readonly Bucket[]): void | Promise<void>
+}
+
+export interface GuardedStoreParts {
+  readonly store: RateLimitStore
+  readonly onStoreError: OnStoreError
+  /** ms */
+  readonly timeout: number
+  readonly clock: Clock
+  readonly log: Record<'info' | 'warn', (details: object, message: string) => void>
+}
+
+const MEANWHILE: Record<OnStoreError, string> = {
+  local: 'this instance counts by itself',
+  deny: 'requests that have one are refused with 503',
+  allow: 'requests are admitted uncounted'
+}
+
+export function guardedRateLimitStore ({ store, onStoreError, timeout, clock, log }: GuardedStoreParts): RateLimitCounter {
+  const local = memoryRateLimitStore({ clock })
+  const patience = Math.min(PATIENCE, timeout)
+  /** When the store failed last; null: it answers. */
+  let failedAt: number | null = null
+  let trying = false
+
+  /**
+   * @param proves does this answer show that the store counts again? One that can only be read does not.
+   * @returns null if the store is away
+   */
+  const ask = async <T>(call: () => T | Promise<T>, proves: (answer: T) => boolean): Promise<{ answer: T } | null> => {
+    const askedAt = clock.monotonic()
+    const failing = failedAt !== null
+    if (failing && (trying || askedAt - failedAt! < PAUSE)) return null
+    if (failing) trying = true
+    try {
+      const answer = await within(patience, (async () => await call())(), () => new Error(`no answer in ${patience} ms`))
+      // What was asked for before the failure does not end it.
+      if (failedAt !== null && askedAt > failedAt && proves(answer)) {
+        failedAt = null
+        log.info({}, 'the rate limit store answers again')
+      }
+      return { answer }
+    } catch (err) {
+      if (failedAt === null) log.warn({ err }, `the rate limit store fails: until it answers, ${MEANWHILE[onStoreError]}`)
+      failedAt = clock.monotonic()
+      return null
+    } finally {
+      if (failing) trying = false
+    }
+  }
+
+  return {
+    async consume (buckets, cost) {
+      // A refusal charges nothing, and tells nothing of a server that takes no writes.
+      const asked = await ask(async () => checkConsumed(await store.consume(buckets, cost), buckets), ({ allowed }) => allowed)
+      if (asked !== null) return asked.answer
+      if (onStoreError === 'deny') throw storeAway()
+      return onStoreError === 'allow' ? null : await local.consume(buckets, cost)
+    },
+
+    async peek (buckets) {
+      const asked = await ask(async () => checkStates(await store.peek(buckets), buckets), () => false)
+      return asked === null ? await local.peek(buckets) : asked.answer
+    },
+
+    async reset (buckets) {
+      await local.reset(buckets)
+      if (await ask(async () => { await store.reset(buckets) }, () => true) === null) throw storeAway()
+    }
+  }
+}
+
+/** An answer that is none is a failure: further on it would be an error of ours, after the key was issued. */
+function checkConsumed (answer: Consumed, buckets: readonly Bucket[]): Consumed {
+  if (typeof answer?.allowed !== 'boolean' || (answer.refusedBy === null) !== answer.allowed) {
+    throw new TypeError('The rate limit store answered nothing that says whether the request is admitted.')
+  }
+  checkStates(answer.states, buckets)
+  return answer
+}
+
+function checkStates (states: readonly LimitState[], buckets: readonly Bucket[]): readonly LimitState[] {
+  if (!Array.isArray(states) || states.length !== buckets.length) throw new TypeError('The rate limit store answered no state for each bucket.')
+  return states
+}
+
+function storeAway (): Error {
+  return makeError('STORAGE_UNAVAILABLE', {
+    message: 'The rate limit could not be checked. Try again shortly.',
+    details: { part: 'rateLimit', retryAfter: RETRY_AFTER }
+  })
+}
