@@ -21,31 +21,16 @@ export const systemClock: Clock = {
 /** A positive integer of ms, or text such as `'90 days'`, `'1 minute'`, `'30s'`. */
 export type Duration = number | string
 
-const UNITS: Readonly<Record<string, number>> = {
-  ms: 1,
-  msec: 1,
-  s: SECOND,
-  sec: SECOND,
-  m: MINUTE,
-  min: MINUTE,
-  h: HOUR,
-  hr: HOUR,
-  hrs: HOUR,
-  d: DAY,
-  w: 7 * DAY,
-  wk: 7 * DAY,
-  wks: 7 * DAY,
-  y: 365 * DAY,
-  yr: 365 * DAY,
-  yrs: 365 * DAY,
-  millisecond: 1,
-  second: SECOND,
-  minute: MINUTE,
-  hour: HOUR,
-  day: DAY,
-  week: 7 * DAY,
-  year: 365 * DAY
-}
+/** Every word for a unit, as @fastify/rate-limit takes them too. */
+const UNITS: ReadonlyMap<string, number> = new Map([
+  [1, 'ms msec msecs millisecond milliseconds'],
+  [SECOND, 's sec secs second seconds'],
+  [MINUTE, 'm min mins minute minutes'],
+  [HOUR, 'h hr hrs hour hours'],
+  [DAY, 'd day days'],
+  [7 * DAY, 'w wk wks week weeks'],
+  [365 * DAY, 'y yr yrs year years']
+].flatMap(([ms, words]) => (words as string).split(' ').map((word): [string, number] => [word, ms as number])))
 
 /** Milliseconds of a duration, or null if it is not one. */
 export function parseDuration (value: unknown): number | null {
@@ -53,9 +38,7 @@ export function parseDuration (value: unknown): number | null {
   if (typeof value !== 'string') return null
   const match = /^(\d{1,9}) ?([a-z]+)$/.exec(value)
   if (match === null) return null
-  const name = match[2]!
-  const unit = UNITS[name] ?? (name.length > 3 && name.endsWith('s') ? UNITS[name.slice(0, -1)] : undefined)
-  const ms = unit === undefined ? 0 : Number(match[1]) * unit
+  const ms = Number(match[1]) * (UNITS.get(match[2]!) ?? 0)
   return ms > 0 ? ms : null
 }
 

@@ -60,13 +60,13 @@ export function guardedRateLimitStore ({ store, onStoreError, timeout, clock, lo
         failedAt = null
         log.info({}, 'the rate limit store answers again')
       }
+      if (failing) trying = false
       return { answer }
     } catch (err) {
+      if (failing) trying = false
       if (failedAt === null) log.warn({ err }, `the rate limit store fails: until it answers, ${MEANWHILE[onStoreError]}`)
       failedAt = clock.monotonic()
       return null
-    } finally {
-      if (failing) trying = false
     }
   }
 
