@@ -1,4 +1,5 @@
 // Time, background work and digests: the leaves everything else stands on.
+import { stat } from 'node:fs'
 import { mock } from 'node:test'
 import t from 'tap'
 import { repeat } from '../lib/background.js'
@@ -74,6 +75,15 @@ t.test('within', async (t) => {
     resolve()
     await promise
     t.equal(outcome, 'late', 'what comes after is ignored')
+  })
+
+  t.test('takes an answer that came while the event loop was blocked', async (t) => {
+    mock.timers.reset()
+    const work = new Promise((resolve) => { stat(import.meta.filename, () => { resolve('done') }) })
+    const outcome = within(5, work, late)
+    const until = performance.now() + 40
+    while (performance.now() < until);
+    t.equal(await outcome, 'done')
   })
 
   t.test('ignores a rejection that comes too late', async (t) => {

@@ -84,7 +84,10 @@ function limitFault (value: unknown, cost: unknown): string | null {
 export function chargeOf ({ rateLimit, cost = 1 }: RouteRule, config: object): Charge {
   const limits = readRateLimits('rateLimit', rateLimit, 'route')
   const { method, url } = config as { method: string | string[], url: string }
-  const of = `${budgetOf(Array.isArray(method) ? method : [method])} ${url}`
+  // Routes of one URL may differ in a constraint, which the config does not tell: those with other limits count apart, or the
+  // shorter window of one would end the other's.
+  const terms = limits.map(({ max, windowMs }) => `${max}/${windowMs}`).join()
+  const of = `${budgetOf(Array.isArray(method) ? method : [method])} ${url} ${terms}`
   return { ...PLAIN_CHARGE, cost, exempt: rateLimit === false, perKey: limits.length === 0 ? null : { of, limits } }
 }
 

@@ -51,9 +51,14 @@ function holds ({ address, bits, family }: Range, other: string): boolean {
  * a client may choose the rest (RFC 4291 §2.5.1). Text that is no address, such as the peer of a Unix socket, stands for itself.
  */
 export function addressBlock (ip = ''): string {
-  const address = unmapped(ip)
+  const address = unmapped(withoutPort(ip))
   // The last 32 bits may be written in the way of IPv4, as in ::192.0.2.1; they are not among the first 64.
   return isIP(address) === 6 ? `${toBigInt(address.replace(/[\d.]+\.\d+$/, '0:0'), 'ipv6') >> 64n}/64` : address
+}
+
+/** Some proxies write the port of a client too, which is another one with each connection. */
+function withoutPort (text: string): string {
+  return /^\[([^\]]+)\](?::\d+)?$/.exec(text)?.[1] ?? /^([\d.]+):\d+$/.exec(text)?.[1] ?? text
 }
 
 /** `::ffff:192.0.2.1`, as a dual-stack socket names IPv4 clients, is 192.0.2.1 however it is written (RFC 4291 §2.5.5.2); no zone is kept. */

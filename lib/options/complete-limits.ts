@@ -17,6 +17,9 @@ export interface CompleteRateLimit {
   readonly failedVerifications: RateLimit | null
 }
 
+/** What an integer in a structured field may be at most (RFC 9651 §3.3.1): limits are told in headers. */
+const MOST = 999_999_999_999_999
+
 const SETTINGS: readonly string[] = ['limits', 'store', 'onStoreError', 'legacyHeaders', 'failedVerifications']
 
 /** Limits alone, or an object with limits and more. */
@@ -54,7 +57,7 @@ function readRateLimit (option: string, value: unknown, defaultName = 'default')
   if (given.timeWindow === undefined) refuseOption(`${option}.timeWindow`, 'is required')
   return {
     name: readString(`${option}.name`, given.name, defaultName, /^[a-z][a-z0-9_-]{0,31}$/, 'must be 1 to 32 lower-case letters, digits, _ and -'),
-    max: readInteger(`${option}.max`, given.max, 0),
+    max: readInteger(`${option}.max`, given.max, 0, MOST),
     windowMs: readDuration(`${option}.timeWindow`, given.timeWindow, 0, { min: SECOND })
   }
 }

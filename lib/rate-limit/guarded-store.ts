@@ -2,7 +2,7 @@
 import { makeError, RETRY_AFTER } from '../errors.js'
 import { within, type Clock } from '../time.js'
 import { memoryRateLimitStore } from './memory-store.js'
-import type { Bucket, Consumed, LimitState, RateLimitStore } from './rate-limit.js'
+import type { Bucket, Consumed, LimitState, RateLimit, RateLimitStore } from './rate-limit.js'
 
 /** While the store fails: count in this process alone, refuse with 503, or admit uncounted. */
 export type OnStoreError = 'local' | 'deny' | 'allow'
@@ -14,8 +14,12 @@ const PAUSE = 1000
 
 /** What the rest of the library asks: a store whose failures have been dealt with. */
 export interface RateLimitCounter {
-  /** null: admitted without being counted. @throws STORAGE_UNAVAILABLE where `onStoreError` is `deny` */
-  consume (buckets: readonly Bucket[], cost: number): Consumed | null | Promise<Consumed | null>
+  /**
+   * null: admitted without being counted.
+   * @param lenient counts here where `onStoreError` is `deny`
+   * @throws STORAGE_UNAVAILABLE where it is
+   */
+  consume (buckets: readonly Bucket[], cost: number, lenient?: boolean): Consumed | null | Promise<Consumed | null>
   /** Never fails: what is shown of a key must not undo that the key was issued. While the store is away, what this process counted. */
   peek (buckets: readonly Bucket[]): readonly LimitState[] | Promise<readonly LimitState[]>
   /** @throws STORAGE_UNAVAILABLE */
@@ -43,6 +47,8 @@ export function guardedRateLimitStore ({ store, onStoreError, timeout, clock, lo
   /** When the store failed last; null: it answers. */
   let failedAt: number | null = null
   let trying = false
+  /** It failed, and has answered since with nothing that proves that it counts: every request may find that out. */
+  let doubtful = false
 
   /**
    * @param proves does this answer show that the store counts again? One that can only be read does not.
@@ -51,14 +57,17 @@ export function guardedRateLimitStore ({ store, onStoreError, timeout, clock, lo
   const ask = async <T>(call: () => T | Promise<T>, proves: (answer: T) => boolean): Promise<{ answer: T } | null> => {
     const askedAt = clock.monotonic()
     const failing = failedAt !== null
-    if (failing && (trying || askedAt - failedAt! < PAUSE)) return null
+    if (failing && !doubtful && (trying || askedAt - failedAt! < PAUSE)) return null
     if (failing) trying = true
     try {
       const answer = await within(patience, (async () => await call())(), () => new Error(`no answer in ${patience} ms`))
       // What was asked for before the failure does not end it.
-      if (failedAt !== null && askedAt > failedAt && proves(answer)) {
-        failedAt = null
-        log.info({}, 'the rate limit store answers again')
+      if (failedAt !== null && askedAt > failedAt) {
+        doubtful = !proves(answer)
+        if (!doubtful) {
+          failedAt = null
+          log.info({}, 'the rate limit store answers again')
+        }
       }
       if (failing) trying = false
       return { answer }
@@ -66,16 +75,17 @@ export function guardedRateLimitStore ({ store, onStoreError, timeout, clock, lo
       if (failing) trying = false
       if (failedAt === null) log.warn({ err }, `the rate limit store fails: until it answers, ${MEANWHILE[onStoreError]}`)
       failedAt = clock.monotonic()
+      doubtful = false
       return null
     }
   }
 
   return {
-    async consume (buckets, cost) {
+    async consume (buckets, cost, lenient = false) {
       // A refusal charges nothing, and tells nothing of a server that takes no writes.
       const asked = await ask(async () => checkConsumed(await store.consume(buckets, cost), buckets), ({ allowed }) => allowed)
       if (asked !== null) return asked.answer
-      if (onStoreError === 'deny') throw storeAway()
+      if (onStoreError === 'deny' && !lenient) throw storeAway()
       return onStoreError === 'allow' ? null : await local.consume(buckets, cost)
     },
 
@@ -96,13 +106,18 @@ function checkConsumed (answer: Consumed, buckets: readonly Bucket[]): Consumed 
   if (typeof answer?.allowed !== 'boolean' || (answer.refusedBy === null) !== answer.allowed) {
     throw new TypeError('The rate limit store answered nothing that says whether the request is admitted.')
   }
-  checkStates(answer.states, buckets)
-  return answer
+  return { allowed: answer.allowed, states: checkStates(answer.states, buckets), refusedBy: answer.refusedBy === null ? null : checkState(answer.refusedBy, answer.refusedBy.limit) }
 }
 
 function checkStates (states: readonly LimitState[], buckets: readonly Bucket[]): readonly LimitState[] {
   if (!Array.isArray(states) || states.length !== buckets.length) throw new TypeError('The rate limit store answered no state for each bucket.')
-  return states
+  return states.map((state, place) => checkState(state, buckets[place]!.limit))
+}
+
+function checkState (state: LimitState, limit: RateLimit): LimitState {
+  const { remaining, resetMs } = state
+  if (![remaining, resetMs, limit.max].every((number) => Number.isFinite(number) && number >= 0)) throw new TypeError('The rate limit store answered a state without its numbers.')
+  return { limit, remaining, resetMs }
 }
 
 function storeAway (): Error {

@@ -23,7 +23,7 @@ export const PLAIN_CHARGE: Charge = { cost: 1, exempt: false, perKey: null, perA
 export interface KeyLimiter {
   /** Charges one request of a verified key; null where there is no limit, or it was admitted uncounted. @throws STORAGE_UNAVAILABLE */
   consume (key: LimitedKey, charge: Charge): Consumed | null | Promise<Consumed | null>
-  /** Charges one request of a session. @throws STORAGE_UNAVAILABLE */
+  /** Charges one request of a session. Where the store is away it is counted here: its owner must be able to stop a key that leaked. */
   consumeAccount (accountId: string, limit: RateLimit): Consumed | null | Promise<Consumed | null>
   /** Where the keys' own limits stand, one list a key, charging nothing. All keys are of one account. */
   peek (keys: readonly LimitedKey[]): Promise<RateLimitState[][]>
@@ -47,7 +47,7 @@ export function keyLimiter (counter: RateLimitCounter, defaults: readonly RateLi
       return buckets.length === 0 ? null : counter.consume(buckets, cost)
     },
 
-    consumeAccount: (accountId, limit) => counter.consume([accountBucket(accountId, limit, 'sessions')], 1),
+    consumeAccount: (accountId, limit) => counter.consume([accountBucket(accountId, limit, 'sessions')], 1, true),
 
     async peek (keys) {
       const buckets = keys.map((key) => bucketsOf(key))

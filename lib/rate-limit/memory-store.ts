@@ -1,4 +1,5 @@
 // Counts rate limits in this process, by a clock that never steps back. Bounded.
+import { makeError } from '../errors.js'
 import { systemClock, type Clock } from '../time.js'
 import { decide, stateOf, type Window } from './decision.js'
 import type { Bucket, Consumed, LimitState, RateLimitStore } from './rate-limit.js'
@@ -25,8 +26,11 @@ export interface MemoryRateLimitStore extends RateLimitStore {
   readonly size: number
 }
 
-/** The store that counts where no other is named: by instance, so that two of them admit twice as many. */
+/** The store that counts where no other is named: by instance, so that two of them admit twice as many. @throws INVALID_OPTION */
 export function memoryRateLimitStore ({ maxBuckets = 200_000, clock = systemClock }: MemoryRateLimitStoreOptions = {}): MemoryRateLimitStore {
+  if (!Number.isSafeInteger(maxBuckets) || maxBuckets < 1) {
+    throw makeError('INVALID_OPTION', { message: 'memoryRateLimitStore: "maxBuckets" must be an integer from 1.', details: { option: 'maxBuckets' } })
+  }
   const held = new Map<string, Held>()
   let sweptAt = -Infinity
 

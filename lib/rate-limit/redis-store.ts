@@ -29,7 +29,8 @@ local admitted = cost > 0
 local windows = {}
 for place, key in ipairs(KEYS) do
   local max, lasts = tonumber(ARGV[2 * place]), tonumber(ARGV[2 * place + 1])
-  local used, left = tonumber(string.match(redis.call('GET', key) or '', '^%d+$')), redis.call('PTTL', key)
+  local value, left = redis.pcall('GET', key), redis.call('PTTL', key)
+  local used = type(value) == 'string' and tonumber(string.match(value, '^%d+$')) or nil
   if used == nil or left == -2 or left == 0 then
     used, left = 0, 0
   elseif left == -1 or left > lasts then

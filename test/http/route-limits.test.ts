@@ -122,8 +122,24 @@ t.test('instances of a host count under the same names, the methods of a route t
   t.equal(await two.told('/v1/1', one.key, { method: 'PUT' }), '200 "default";r=8;t=3600, "route";r=0;t=60')
   t.equal(await one.told('/v1/1', one.key, { method: 'HEAD' }), '429 "default";r=8;t=3600, "route";r=0;t=60 after 60')
   await two.told('/v1/1', one.key, { method: 'POST' })
-  const ids = [`${one.publicId}/default`, `${one.publicId}/GET /v1/:id/route`]
-  t.strictSame(consumed.map(({ ids }) => ids), [ids, ids, ids, [ids[0], `${one.publicId}/POST /v1/:id/burst`, `${one.publicId}/POST /v1/:id/route`]])
+  const ids = [`${one.publicId}/default`, `${one.publicId}/GET /v1/:id 2/60000/route`]
+  t.strictSame(consumed.map(({ ids }) => ids), [ids, ids, ids, [ids[0], `${one.publicId}/POST /v1/:id 2/60000,2/60000/burst`, `${one.publicId}/POST /v1/:id 2/60000,2/60000/route`]])
+})
+
+t.test('routes of one URL that differ in a constraint and in their limits neither use up nor end each other\'s', async (t) => {
+  const { told, clock } = await limited(t, {}, {
+    before (app) {
+      app.route({ method: 'GET', url: '/v', constraints: { version: '1.0.0' }, ...rule({ rateLimit: { max: 3, timeWindow: '1 day' } }), handler: ok })
+      app.route({ method: 'GET', url: '/v', constraints: { version: '2.0.0' }, ...rule({ rateLimit: { max: 3, timeWindow: '1 second' } }), handler: ok })
+    }
+  })
+  const asked = async (version: string): Promise<string> => await told('/v', undefined, { headers: { 'accept-version': version } })
+  for (const remaining of [2, 1, 0]) t.equal(await asked('1.0.0'), `200 "route";r=${remaining};t=86400`)
+  t.equal(await asked('1.0.0'), '429 "route";r=0;t=86400 after 86400')
+  for (const remaining of [2, 1, 0]) t.equal(await asked('2.0.0'), `200 "route";r=${remaining};t=1`)
+  clock.pass(1000)
+  t.equal(await asked('2.0.0'), '200 "route";r=2;t=1')
+  t.equal(await asked('1.0.0'), '429 "route";r=0;t=86399 after 86399')
 })
 
 t.test('cost is charged to each limit, the key\'s and the route\'s, and to none where one has no room for it', async (t) => {
@@ -171,8 +187,8 @@ const MALFORMED: Array<[apiKey: object, fault: string]> = [
   [{ rateLimit: 5 }, 'rateLimit" must be an object'],
   [{ rateLimit: {} }, 'rateLimit.max" is required'],
   [{ rateLimit: { max: 5 } }, 'rateLimit.timeWindow" is required'],
-  [{ rateLimit: { max: '5', timeWindow: '1 minute' } }, `rateLimit.max" must be an integer from 1 to ${Number.MAX_SAFE_INTEGER}`],
-  [{ rateLimit: { max: 0, timeWindow: '1 minute' } }, `rateLimit.max" must be an integer from 1 to ${Number.MAX_SAFE_INTEGER}`],
+  [{ rateLimit: { max: '5', timeWindow: '1 minute' } }, 'rateLimit.max" must be an integer from 1 to 999999999999999'],
+  [{ rateLimit: { max: 0, timeWindow: '1 minute' } }, 'rateLimit.max" must be an integer from 1 to 999999999999999'],
   [{ rateLimit: { max: 5, timeWindow: 'soon' } }, 'rateLimit.timeWindow" must be a positive integer of milliseconds or text such as \'90 days\''],
   [{ rateLimit: { max: 5, timeWindow: 999 } }, `rateLimit.timeWindow" must be from 1000 to ${Number.MAX_SAFE_INTEGER} milliseconds`],
   [{ rateLimit: { ...OWN, name: 'My limit' } }, 'rateLimit.name" must be 1 to 32 lower-case letters, digits, _ and -'],

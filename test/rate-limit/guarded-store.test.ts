@@ -379,9 +379,34 @@ t.test('two guards know nothing of each other', async (t) => {
   t.same(other.lines, [])
 })
 
+t.test('while a store that failed answers with refusals alone, everyone may ask it', async (t) => {
+  const clock = testClock()
+  const memory = memoryRateLimitStore({ clock })
+  let away = true
+  let asked = 0
+  const store: RateLimitStore = {
+    ...memory, consume (buckets, cost) { asked++; if (away) throw new Error('away'); return memory.consume(buckets, cost) }
+  }
+  const lines: string[] = []
+  const log = (_details: object, message: string): void => { lines.push(message) }
+  const counter = guardedRateLimitStore({ store, onStoreError: 'deny', timeout: 2000, clock, log: { info: log, warn: log } })
+  memory.consume(A, 3)
+  await t.rejects(async () => await counter.consume(A, 1), AWAY)
+  away = false
+  clock.pass(1000)
+  // A key that is used up has the one probe there is. Those beside it are refused; those behind it ask for themselves.
+  const probe = counter.consume(A, 1)
+  await t.rejects(async () => await counter.consume([bucketOf('b')], 1), AWAY)
+  t.match(await probe, { allowed: false })
+  const both = [counter.consume(A, 1), counter.consume([bucketOf('b')], 1)]
+  t.match(await Promise.all(both), [{ allowed: false }, { allowed: true }])
+  t.strictSame([asked, lines.length, lines[1]], [4, 2, ANSWERS])
+})
+
 t.test('an answer that is none is a failure, and no error of ours', async (t) => {
   const good = memoryRateLimitStore({ clock: testClock() })
-  const answers = [undefined, null, {}, { allowed: 'yes', states: [], refusedBy: null }, { allowed: true, states: [], refusedBy: null }, { allowed: false, states: good.peek(A), refusedBy: null }, { allowed: true }]
+  const answers = [undefined, null, {}, { allowed: 'yes', states: [], refusedBy: null }, { allowed: true, states: [], refusedBy: null }, { allowed: false, states: good.peek(A), refusedBy: null }, { allowed: true }, { allowed: true, states: [{ remaining: 5 }], refusedBy: null },
+    { allowed: false, states: good.peek(A), refusedBy: {} }]
   for (const answer of answers) {
     const lines: string[] = []
     const log = (_details: object, message: string): void => { lines.push(message) }

@@ -176,3 +176,11 @@ t.test('two stores count apart', async (t) => {
   one.consume([bucket('a')], 3)
   t.equal(other.consume([bucket('a')], 3).allowed, true)
 })
+
+t.test('a bound that is none is refused by name: it would bind nothing', async (t) => {
+  for (const maxBuckets of [0, -1, 1.5, NaN, Infinity, '5', null]) {
+    t.throws(() => memoryRateLimitStore({ maxBuckets: maxBuckets as number }), {
+      code: 'INVALID_OPTION', message: 'memoryRateLimitStore: "maxBuckets" must be an integer from 1.', details: { option: 'maxBuckets' }
+    }, String(maxBuckets))
+  }
+})
