@@ -10,6 +10,7 @@ import Database, { type Database as Handle } from 'better-sqlite3'
 import { Kysely, sql, SqliteDialect, type CompiledQuery } from 'kysely'
 import t, { type Test } from 'tap'
 import { statusOf, STATUSES, type StoredKey } from '../../lib/keys/api-key.js'
+import { sqliteDatabase } from '../../lib/storage/kysely/databases/sqlite.js'
 import { kyselyStorage, type KyselyStorageOptions } from '../../lib/storage/kysely/index.js'
 import { applySteps, migrationSteps, type MigrationStep } from '../../lib/storage/kysely/migrate.js'
 import { openSqliteFile } from '../../lib/storage/kysely/sqlite.js'
@@ -85,9 +86,9 @@ t.test('options', async (t) => {
     [{ file: 5 }, 'file', /must be a path/],
     [{ db: undefined, type: 'sqlite' }, 'db', /must be one of Kysely's/],
     [{ dialect: null, type: 'sqlite' }, 'dialect', /must be one of Kysely's/],
-    [{ file: 'a.db', type: 'sqlite' }, 'type', /must be 'sqlite' beside dialect or db, and is not given beside file/],
-    [{ db }, 'type', /must be 'sqlite' beside/],
-    [{ dialect: db, type: 'oracle' }, 'type', /must be 'sqlite' beside/],
+    [{ file: 'a.db', type: 'sqlite' }, 'type', /must be 'sqlite' or 'postgres' beside dialect or db, and is not given beside file/],
+    [{ db }, 'type', /must be 'sqlite' or 'postgres' beside/],
+    [{ dialect: db, type: 'oracle' }, 'type', /must be 'sqlite' or 'postgres' beside/],
     [{ file: 'a.db', migrate: true }, 'migrate', /must be 'start' or 'never'/],
     [{ file: 'a.db', tablePrefix: 'Keys_' }, 'tablePrefix', /lower-case letters/],
     [{ file: 'a.db', tablePrefix: '' }, 'tablePrefix', /lower-case letters/],
@@ -224,7 +225,7 @@ t.test('steps are applied in order, each once, and all of them or none', async (
     { step: 2, name: 'more', breaking: false, sql: '-- additive: it is\n-- half;way\nalter table {prefix}things add column b text' }
   ]
   const apply = async (all: MigrationStep[]): Promise<void> =>
-    await writeQueue(db, 1000)(async (db) => { await applySteps(db, all, 'x_', NOW) })
+    await writeQueue(db, 1000)(async (db) => { await applySteps({ db, database: sqliteDatabase }, all, 'x_', NOW) })
   const broken = { step: 3, name: 'broken', breaking: false, sql: 'create table {prefix}others (a text);\nthis is no SQL' }
   await t.rejects(apply([...steps, broken]), /syntax error/)
   t.strictSame((await sql`select name from sqlite_schema`.execute(db)).rows, [])
@@ -252,7 +253,7 @@ t.test('a database of the first step is brought to the last with all that it hol
 
   const file = newFile()
   const { writer, close } = await openSqliteFile(file, 1000)
-  await applySteps(writer.withPlugin(new TablePrefixPlugin('self_serve_')), migrationSteps('sqlite').slice(0, 1), 'self_serve_', NOW)
+  await applySteps({ db: writer.withPlugin(new TablePrefixPlugin('self_serve_')), database: sqliteDatabase }, migrationSteps('sqlite').slice(0, 1), 'self_serve_', NOW)
   await close()
   const handle = handleOn(t, file)
   const names = (query: string): string[] => handle.prepare(query).pluck().all() as string[]

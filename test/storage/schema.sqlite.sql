@@ -1,7 +1,7 @@
 -- The schema after every migration step, written by `npx tap --snapshot test/storage/kysely.test.ts`.
 
 CREATE TABLE "self_serve_migrations" (
-    step integer primary key, name text not null, breaking integer not null, applied_at integer not null);
+    step integer primary key, name text not null, breaking integer not null, applied_at bigint not null);
 
 CREATE TABLE self_serve_accounts (
   -- never given again: usage under way may still refer to an account that was erased

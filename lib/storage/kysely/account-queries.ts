@@ -6,9 +6,9 @@ import { decideAddSite, refuseSite, siteEntry } from '../../sites/site-changes.j
 import type { SiteOutcome } from '../storage.js'
 import { accountNumber, lockAccount, makeAccount } from './account-rows.js'
 import { writeEntries } from './audit-queries.js'
+import type { On } from './databases/database.js'
 import { deleteKeys, getKey } from './key-queries.js'
 import type { Tables } from './tables.js'
-import { eraseUsage } from './usage-removal.js'
 
 type Db = Kysely<Tables>
 interface SiteRow { readonly site_id: string, readonly origin: string, readonly created_at: number }
@@ -17,9 +17,10 @@ const SITE_COLUMNS = ['site_id', 'origin', 'created_at'] as const
 const toSite = (row: SiteRow, accountId: string): StoredSite =>
   ({ siteId: row.site_id, accountId, origin: row.origin, createdAt: row.created_at })
 
-export async function addSite (db: Db, input: AddSiteInput): Promise<SiteOutcome> {
+export async function addSite (on: On, input: AddSiteInput): Promise<SiteOutcome> {
+  const { db } = on
   const { siteId, accountId, origin, createdAt } = input.site
-  const account = await makeAccount(db, accountId)
+  const account = await makeAccount(on, accountId)
   const sites = db.selectFrom('sites').where('account_number', '=', account.number)
   const same = await sites.select(SITE_COLUMNS).where('origin', '=', origin).executeTakeFirst()
   const { count } = await sites.select((eb) => eb.fn.countAll<number>().as('count')).executeTakeFirstOrThrow()
@@ -34,8 +35,9 @@ async function actingOf (db: Db, { acting }: Pick<AddSiteInput, 'acting'>, accou
   return acting === null ? null : await getKey(db, accountId, acting.publicId)
 }
 
-export async function removeSite (db: Db, input: RemoveSiteInput): Promise<SiteOutcome | null> {
-  const account = await lockAccount(db, input.accountId)
+export async function removeSite (on: On, input: RemoveSiteInput): Promise<SiteOutcome | null> {
+  const { db } = on
+  const account = await lockAccount(on, input.accountId)
   if (account === null) return refuseSite(input, null)
   const row = await db.selectFrom('sites').select(SITE_COLUMNS).where('account_number', '=', account.number)
     .where('site_id', '=', input.siteId).executeTakeFirst()
@@ -55,10 +57,10 @@ export async function listSites (db: Db, accountId: string, limit: number): Prom
 }
 
 /** Keys go first, so that nobody gets in any more. */
-export async function eraseAccount (db: Db, accountId: string, limit: number): Promise<number> {
+export async function eraseAccount ({ db, database }: On, accountId: string, limit: number): Promise<number> {
   const number = await accountNumber(db, accountId)
   if (number === null) return 0
-  for (const erase of [eraseKeys, eraseUsage, eraseEntries, eraseSites]) {
+  for (const erase of [eraseKeys, database.eraseUsage, eraseEntries, eraseSites]) {
     const removed = await erase(db, number, limit)
     if (removed > 0) return removed
   }

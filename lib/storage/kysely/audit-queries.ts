@@ -1,8 +1,9 @@
 // The statements about the audit log.
-import { sql, type Kysely, type RawBuilder } from 'kysely'
+import type { Kysely, RawBuilder } from 'kysely'
 import { foldCase, type Audited, type NewAuditEntry, type StoredAuditEntry } from '../../audit/audit-entry.js'
 import type { AuditQuery } from '../storage.js'
 import { accountNumber, makeAccount, type AccountRow } from './account-rows.js'
+import type { On } from './databases/database.js'
 import type { Tables } from './tables.js'
 
 type Db = Kysely<Tables>
@@ -18,8 +19,9 @@ export async function writeEntries (
 }
 
 /** Writes an entry of the host's own. */
-export async function recordAudit (db: Db, accountId: string, entry: NewAuditEntry): Promise<StoredAuditEntry> {
-  const { number, next_entry: id } = await makeAccount(db, accountId)
+export async function recordAudit (on: On, accountId: string, entry: NewAuditEntry): Promise<StoredAuditEntry> {
+  const { db } = on
+  const { number, next_entry: id } = await makeAccount(on, accountId)
   await db.updateTable('accounts').set({ next_entry: id + 1 }).where('number', '=', number).execute()
   const stored = { ...entry, id }
   await insertEntry(db, number, stored)
@@ -45,15 +47,16 @@ async function insertEntry (db: Db, account: number, entry: StoredAuditEntry): P
 }
 
 export async function listAudit (
-  db: Db, { accountId, limit, offset, action, search }: AuditQuery
+  { db, database }: On, { accountId, limit, offset, action, search }: AuditQuery
 ): Promise<{ entries: StoredAuditEntry[], total: number }> {
   const number = await accountNumber(db, accountId)
-  if (number === null) return { entries: [], total: 0 }
+  // No text of ours holds NUL, and Postgres takes none.
+  if (number === null || `${action}${search}`.includes('\0')) return { entries: [], total: 0 }
   let matching = db.selectFrom('audit_entries').where('account_number', '=', number)
   if (action !== undefined) matching = matching.where('action', '=', action)
   if (search !== undefined) {
     // Not `like`, for which % and _ are wildcards.
-    const found = (column: string): RawBuilder<boolean> => sql<boolean>`instr(lower(${sql.ref(column)}), ${foldCase(search)}) > 0`
+    const found = (column: string): RawBuilder<boolean> => database.contains(column, foldCase(search))
     matching = matching.where((eb) => eb.or([found('action'), found('target_type'), found('target_id'), found('detail')]))
   }
   const { total } = await matching.select((eb) => eb.fn.countAll<number>().as('total')).executeTakeFirstOrThrow()
@@ -76,12 +79,4 @@ export async function listAudit (
       requestId: row.request_id
     }))
   }
-}
-
-export async function pruneAudit (db: Db, before: number, limit: number): Promise<number> {
-  const column = (name: string): RawBuilder<unknown> => sql.ref(`audit_entries.${name}`)
-  const key = sql.join([column('account_number'), column('id')])
-  const { numAffectedRows } = await sql`delete from ${sql.table('audit_entries')} where (${key}) in (
-    select ${key} from ${sql.table('audit_entries')} where ${column('time')} < ${before} limit ${limit})`.execute(db)
-  return Number(numAffectedRows)
 }

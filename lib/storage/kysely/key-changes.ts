@@ -6,6 +6,7 @@ import { firstState } from '../../keys/key-lifecycle.js'
 import type { KeyOutcome } from '../storage.js'
 import { lockAccount, makeAccount, type AccountRow } from './account-rows.js'
 import { writeEntries } from './audit-queries.js'
+import type { On } from './databases/database.js'
 import { countCurrent, selectKeys } from './key-queries.js'
 import { FIRST_VERSION, formatScopes, toKeyRow, toStoredKey, type Tables } from './tables.js'
 
@@ -14,21 +15,25 @@ type Db = Kysely<Tables>
 const NO_ROWS: KeyRows = { target: null, predecessor: null, acting: null, sameHash: null, all: [], current: 0 }
 
 /** Runs in a transaction that the caller owns. */
-export async function changeKeys<I extends ChangeContext> (db: Db, { wants, decide }: KeyIntention<I>, input: I): Promise<KeyOutcome> {
+export async function changeKeys<I extends ChangeContext> (on: On, { wants, decide }: KeyIntention<I>, input: I): Promise<KeyOutcome> {
+  const { db } = on
   const wanted = wants(input)
-  const account = await lockAccount(db, wanted.accountId)
-  const rows = await readRows(db, account, wanted, input.now)
-  const decision = decide(input, rows)
+  const known = await lockAccount(on, wanted.accountId)
+  if (known === null) {
+    const decision = decide(input, await readRows(db, null, wanted, input.now))
+    if (decision.outcome !== 'changed') return decision
+  }
+  // What was decided without the lock says only that there is something to do: another first change may come before.
+  const account = known ?? await makeAccount(on, wanted.accountId)
+  const decision = decide(input, await readRows(db, account, wanted, input.now))
   if (decision.outcome !== 'changed') return decision
 
   const { insert, importedHash, updates, entries } = decision
-  // Only a new key brings a new account.
-  const owner = account ?? await makeAccount(db, wanted.accountId)
   const updated: StoredKey[] = []
   for (const update of updates) updated.push(await updateKey(db, update))
-  const inserted = insert === null ? null : await insertKey(db, owner, insert, importedHash)
+  const inserted = insert === null ? null : await insertKey(db, account, insert, importedHash)
   return {
-    outcome: 'changed', key: (inserted ?? updated[0])!, updated, entries: await writeEntries(db, owner, entries)
+    outcome: 'changed', key: (inserted ?? updated[0])!, updated, entries: await writeEntries(db, account, entries)
   }
 }
 
@@ -75,9 +80,10 @@ async function insertKey (db: Db, account: AccountRow, key: NewKey, importedHash
   const stored = { ...firstState(key), sequence: account.next_sequence }
   await db.updateTable('accounts').set({ next_sequence: account.next_sequence + 1 }).where('number', '=', account.number)
     .execute()
-  const { insertId } = await db.insertInto('api_keys')
-    .values({ ...toKeyRow(stored), imported_hash: importedHash, account_number: account.number, version: FIRST_VERSION }).executeTakeFirstOrThrow()
-  const inserted = { ...stored, ref: { account: account.number, key: Number(insertId), version: FIRST_VERSION } }
+  const { number } = await db.insertInto('api_keys')
+    .values({ ...toKeyRow(stored), imported_hash: importedHash, account_number: account.number, version: FIRST_VERSION })
+    .returning('number').executeTakeFirstOrThrow()
+  const inserted = { ...stored, ref: { account: account.number, key: number, version: FIRST_VERSION } }
   await insertVersion(db, inserted)
   return inserted
 }

@@ -2,13 +2,14 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { sql, type Kysely } from 'kysely'
 import { makeError } from '../../errors.js'
+import type { DatabaseType, On } from './databases/database.js'
 import type { Tables } from './tables.js'
 
 /** A build runs on any schema whose last breaking step it knows; later additive ones do not trouble it. */
 export interface MigrationStep { readonly step: number, readonly name: string, readonly breaking: boolean, readonly sql: string }
 
 /** The steps in `migrations/<type>`, in order. A file's first line says `-- additive: …` or `-- breaking: …`. */
-export function migrationSteps (type: 'sqlite'): MigrationStep[] {
+export function migrationSteps (type: DatabaseType): MigrationStep[] {
   const folder = new URL(`./migrations/${type}/`, import.meta.url)
   return readdirSync(folder).sort().map((file) => {
     const text = readFileSync(new URL(file, folder), 'utf8')
@@ -18,9 +19,10 @@ export function migrationSteps (type: 'sqlite'): MigrationStep[] {
 }
 
 /** Applies the missing steps. The caller holds the database's write lock, so that of twenty starting at once one does it. */
-export async function applySteps (db: Kysely<Tables>, steps: readonly MigrationStep[], prefix: string, now: number): Promise<void> {
+export async function applySteps ({ db, database }: On, steps: readonly MigrationStep[], prefix: string, now: number): Promise<void> {
+  await database.lockForMigration(db)
   await sql`create table if not exists ${sql.table(`${prefix}migrations`)} (
-    step integer primary key, name text not null, breaking integer not null, applied_at integer not null)`.execute(db)
+    step integer primary key, name text not null, breaking integer not null, applied_at bigint not null)`.execute(db)
   const applied = await appliedSteps(db)
   checkKnown(applied, steps)
   for (const { step, name, breaking, sql: text } of steps) {
@@ -33,8 +35,8 @@ export async function applySteps (db: Kysely<Tables>, steps: readonly MigrationS
 }
 
 /** Rejects with SCHEMA_OUTDATED, naming the step, if the schema lacks a step or has a breaking one this build does not know. */
-export async function checkSchema (db: Kysely<Tables>, steps: readonly MigrationStep[], prefix: string): Promise<void> {
-  const there = await tableExists(db, `${prefix}migrations`)
+export async function checkSchema ({ db, database }: On, steps: readonly MigrationStep[], prefix: string): Promise<void> {
+  const there = await database.tableExists(db, `${prefix}migrations`)
   const applied = there ? await appliedSteps(db) : []
   checkKnown(applied, steps)
   const missing = steps.find(({ step }) => !applied.some((row) => row.step === step))
@@ -60,9 +62,4 @@ function checkKnown (applied: readonly AppliedStep[], steps: readonly MigrationS
 
 async function appliedSteps (db: Kysely<Tables>): Promise<AppliedStep[]> {
   return await db.selectFrom('migrations').select(['step', 'name', 'breaking']).orderBy('step').execute()
-}
-
-async function tableExists (db: Kysely<Tables>, name: string): Promise<boolean> {
-  const { rows } = await sql`select 1 from sqlite_schema where type = 'table' and name = ${name}`.execute(db)
-  return rows.length > 0
 }

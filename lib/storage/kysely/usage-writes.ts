@@ -4,6 +4,7 @@ import { sql, type Kysely } from 'kysely'
 import { HOUR } from '../../time.js'
 import { slotNumber, type SlotUnit } from '../slots.js'
 import { BATCH_MEMORY, type UsageBatch, type UsageEvent } from '../storage.js'
+import type { On, Total } from './databases/database.js'
 import type { Tables } from './tables.js'
 
 type Db = Kysely<Tables>
@@ -15,17 +16,16 @@ const SLICE = 200
 /** ms that totals by minute are kept: the longest window that shows minutes, and as much again for late flushes. */
 const MINUTE_MEMORY = 2 * HOUR
 
-export async function recordUsage (db: Db, batch: UsageBatch): Promise<void> {
-  const { numInsertedOrUpdatedRows, insertId } = await db.insertInto('usage_batches')
-    .values({ id: batch.id, recorded_at: batch.sealedAt }).onConflict((conflict) => conflict.doNothing())
-    .executeTakeFirstOrThrow()
-  if (numInsertedOrUpdatedRows === 0n) return
+export async function recordUsage ({ db, database }: On, batch: UsageBatch): Promise<void> {
+  const row = await db.insertInto('usage_batches').values({ id: batch.id, recorded_at: batch.sealedAt })
+    .onConflict((conflict) => conflict.doNothing()).returning('number').executeTakeFirst()
+  if (row === undefined) return
   await db.deleteFrom('usage_batches').where('recorded_at', '<', batch.sealedAt - BATCH_MEMORY).execute()
 
   const events = await eventsOfKeptKeys(db, batch.events)
   if (events.length === 0) return
   const routes = await routeNumbers(db, events)
-  const first = Number(insertId) * BATCH_SPACE
+  const first = row.number * BATCH_SPACE
   await inSlices(events, async (slice, start) => {
     await db.insertInto('usage_events').values(slice.map((event, place) => ({
       hour: slotNumber(event.time, 'hour'),
@@ -43,7 +43,7 @@ export async function recordUsage (db: Db, batch: UsageBatch): Promise<void> {
   })
   for (const unit of ['minute', 'hour', 'day'] as const) await addTotals(db, unit, events)
   await db.deleteFrom('usage_minutes').where('minute', '<', slotNumber(batch.sealedAt - MINUTE_MEMORY, 'minute')).execute()
-  await touchKeys(db, events)
+  await database.touchKeys(db, lastUses(events))
 }
 
 /** Writes rows a slice at a time with a turn of the event loop between: SQLite's driver works on it. One transaction all the same. */
@@ -72,8 +72,6 @@ async function addTotals (db: Db, unit: SlotUnit, events: readonly UsageEvent[])
   })
 }
 
-interface Total { slot: number, account: number, key: number, requests: number, failures: number }
-
 function totals (events: readonly UsageEvent[], unit: SlotUnit): Total[] {
   const bySlotAndKey = new Map<string, Total>()
   for (const { key, time, status } of events) {
@@ -87,7 +85,8 @@ function totals (events: readonly UsageEvent[], unit: SlotUnit): Total[] {
     total.requests++
     if (status >= 400) total.failures++
   }
-  return [...bySlotAndKey.values()]
+  // In one order everywhere, so that two that write at once wait for each other and never in a circle.
+  return [...bySlotAndKey.values()].sort((a, b) => a.slot - b.slot || a.account - b.account || a.key - b.key)
 }
 
 function routeName ({ method, route }: { method: string, route: string }): string {
@@ -96,21 +95,15 @@ function routeName ({ method, route }: { method: string, route: string }): strin
 
 async function routeNumbers (db: Db, events: readonly UsageEvent[]): Promise<Map<string, number>> {
   const routes = new Map(events.map(({ method, route }) => [routeName({ method, route }), { method, route }]))
-  await db.insertInto('usage_routes').values([...routes.values()]).onConflict((conflict) => conflict.doNothing()).execute()
+  await db.insertInto('usage_routes').values([...routes.values()].sort((a, b) => routeName(a) < routeName(b) ? -1 : 1)).onConflict((conflict) => conflict.doNothing()).execute()
   const rows = await db.selectFrom('usage_routes').select(['number', 'method', 'route'])
     .where('route', 'in', [...new Set([...routes.values()].map(({ route }) => route))]).execute()
   return new Map(rows.map((row) => [routeName(row), row.number]))
 }
 
-/** Moves `last_used_at` of every key in the batch forward, never back, in one statement. */
-async function touchKeys (db: Db, events: readonly UsageEvent[]): Promise<void> {
+/** The last use of each key, in the order of their numbers. */
+function lastUses (events: readonly UsageEvent[]): Map<number, number> {
   const last = new Map<number, number>()
   for (const { key, time } of events) last.set(key.key, Math.max(time, last.get(key.key) ?? 0))
-  await db.updateTable('api_keys')
-    .from(sql<{ number: number, time: number }>`(select json_extract(value, '$[0]') as number, json_extract(value, '$[1]') as time
-      from json_each(${JSON.stringify([...last])}))`.as('used'))
-    .set((eb) => ({ last_used_at: eb.ref('used.time') }))
-    .whereRef('api_keys.number', '=', 'used.number')
-    .where((eb) => eb.or([eb('api_keys.last_used_at', 'is', null), eb('api_keys.last_used_at', '<', eb.ref('used.time'))]))
-    .execute()
+  return new Map([...last].sort(([a], [b]) => a - b))
 }

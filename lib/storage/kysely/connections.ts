@@ -1,0 +1,54 @@
+// Opens or borrows a database: how it is written, read, and asked for a key.
+import { Kysely, type CompiledQuery } from 'kysely'
+import type { Database, DatabaseType } from './databases/database.js'
+import { NumbersPlugin } from './databases/numbers.js'
+import { postgresDatabase } from './databases/postgres.js'
+import { sqliteDatabase } from './databases/sqlite.js'
+import { serverTransactions } from './server-transactions.js'
+import { openSqliteFile } from './sqlite.js'
+import type { KyselyStorageOptions } from './storage-options.js'
+import { TablePrefixPlugin } from './table-prefix.js'
+import type { KeyRow, Tables } from './tables.js'
+import { writeQueue, type Write } from './write-queue.js'
+
+export interface Connections {
+  readonly database: Database
+  /** For changes. */
+  readonly write: Write
+  /** For lists and snapshots. */
+  readonly reader: Kysely<Tables>
+  /** For verification: the fastest way there is. */
+  find (query: CompiledQuery): KeyRow[] | Promise<KeyRow[]>
+  /** Leaves nothing of what was deleted in a log of the database. */
+  emptyLog (): void
+  close (): Promise<void>
+}
+
+const DATABASES: Readonly<Record<DatabaseType, Database>> = { sqlite: sqliteDatabase, postgres: postgresDatabase }
+
+export async function connect (options: KyselyStorageOptions, prefix: string, timeout: number): Promise<Connections> {
+  const plugin = new TablePrefixPlugin(prefix)
+  if ('file' in options) {
+    const file = await openSqliteFile(options.file, timeout)
+    return {
+      database: sqliteDatabase,
+      write: writeQueue(file.writer.withPlugin(plugin), timeout),
+      reader: file.reader.withPlugin(plugin),
+      find: (query) => file.all(query),
+      emptyLog: file.emptyLog,
+      close: async () => { await file.close() }
+    }
+  }
+  const db = 'db' in options ? options.db as Kysely<Tables> : new Kysely<Tables>({ dialect: options.dialect })
+  const database = DATABASES[options.type]
+  const numbers = new NumbersPlugin()
+  const ours = db.withoutPlugins().withPlugin(plugin).withPlugin(numbers)
+  return {
+    database,
+    write: options.type === 'sqlite' ? writeQueue(ours, timeout) : serverTransactions(ours, timeout),
+    reader: ours,
+    find: async (query) => (await db.withoutPlugins().withPlugin(numbers).executeQuery<KeyRow>(query as CompiledQuery<KeyRow>)).rows,
+    emptyLog () {},
+    close: async () => { if ('dialect' in options) await db.destroy() }
+  }
+}

@@ -1,0 +1,38 @@
+// What differs between the databases: the statements that their SQL has different words for.
+import type { Kysely, RawBuilder, SelectQueryBuilder } from 'kysely'
+import type { SlotUnit } from '../../slots.js'
+import type { RecordedEvent, UsageQuery } from '../../storage.js'
+import type { Tables } from '../tables.js'
+
+export type DatabaseType = 'sqlite' | 'postgres'
+
+/** A connection or transaction, and the kind of database at its end. */
+export interface On { readonly db: Kysely<Tables>, readonly database: Database }
+
+/** Requests and failures of a key in a slot of time. */
+export interface Total { readonly slot: number, readonly account: number, readonly key: number, requests: number, failures: number }
+
+export interface Database {
+  readonly type: DatabaseType
+  tableExists (db: Kysely<Tables>, name: string): Promise<boolean>
+  /** Held until the transaction ends, so that of many that start at once one migrates. */
+  lockForMigration (db: Kysely<Tables>): Promise<void>
+  /** The query with its rows locked until the transaction ends; as it is where writing transactions exclude each other. */
+  locking<O> (query: SelectQueryBuilder<Tables, 'accounts', O>): SelectQueryBuilder<Tables, 'accounts', O>
+  /** Does the column hold the text, which is in lower case, whatever case the column's is in? */
+  contains (column: string, text: string): RawBuilder<boolean>
+  /** Moves `last_used_at` of keys forward, never back, in one statement. */
+  touchKeys (db: Kysely<Tables>, last: ReadonlyMap<number, number>): Promise<void>
+  /** A table expression with one row a key and slot of the account: slot, key_number, requests, failures. */
+  countsOf (account: number, query: Pick<UsageQuery, 'unit' | 'start' | 'end'>): RawBuilder<unknown>
+  /** The newest requests, or failures, of the account in the window. */
+  readRecent (db: Kysely<Tables>, account: number, query: UsageQuery, failuresOnly: boolean): Promise<RecordedEvent[]>
+  /** Removes at most `limit` events of hours before `hour`; answers how many. */
+  pruneEvents (db: Kysely<Tables>, hour: number, limit: number): Promise<number>
+  /** Removes at most `limit` totals of slots before `slot`; answers how many. */
+  pruneTotals (db: Kysely<Tables>, unit: SlotUnit, slot: number, limit: number): Promise<number>
+  /** Removes at most `limit` rows of an account's usage; 0 when none is left. */
+  eraseUsage (db: Kysely<Tables>, account: number, limit: number): Promise<number>
+  /** Removes at most `limit` audit entries from before `time`; answers how many. */
+  pruneAudit (db: Kysely<Tables>, time: number, limit: number): Promise<number>
+}

@@ -1,0 +1,25 @@
+// Makes numbers of what drivers give as text because it has 64 bits: none of ours is beyond what a double can hold.
+import type { KyselyPlugin, PluginTransformQueryArgs, PluginTransformResultArgs, QueryResult, RootOperationNode, UnknownRow } from 'kysely'
+
+/** Every column of ours, and every name in our statements, that is a number. */
+const NUMBERS: ReadonlySet<string> = new Set([
+  'number', 'account_number', 'key_number', 'route_number', 'version', 'key_version', 'sequence', 'next_sequence', 'next_entry',
+  'created_at', 'last_used_at', 'expires_at', 'retires_at', 'revoked_at', 'recorded_at', 'time', 'id', 'hour', 'offset', 'slot',
+  'status', 'duration_us', 'requests', 'failures', 'total', 'count', 'current', 'step', 'breaking'
+])
+
+/** A Kysely plugin for results. */
+export class NumbersPlugin implements KyselyPlugin {
+  transformQuery ({ node }: PluginTransformQueryArgs): RootOperationNode {
+    return node
+  }
+
+  async transformResult ({ result }: PluginTransformResultArgs): Promise<QueryResult<UnknownRow>> {
+    for (const row of result.rows) {
+      for (const [name, value] of Object.entries(row)) {
+        if (typeof value === 'string' && NUMBERS.has(name)) row[name] = Number(value)
+      }
+    }
+    return result
+  }
+}

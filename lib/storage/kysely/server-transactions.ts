@@ -1,0 +1,57 @@
+// Transactions on a database server: short ones that lock what they change, tried again where the server gave one of two up.
+import { setTimeout as sleep } from 'node:timers/promises'
+import { CompiledQuery, type Kysely } from 'kysely'
+import type { Tables } from './tables.js'
+import type { Write } from './write-queue.js'
+
+/** Lost races: serialization failure, deadlock, and a unique value that another transaction has just taken. */
+const LOST: ReadonlySet<unknown> = new Set(['40001', '40P01', '23505'])
+/** A unique value that is taken for good is not waited for. */
+const TRIES = 5
+
+/**
+ * READ COMMITTED whatever the server's default, because a lock on the account's row is what keeps changes apart: under
+ * REPEATABLE READ what is read after waiting for it would be older than the lock. The work is committed within `timeout` ms
+ * of the call, or it rejects and nothing has happened.
+ */
+export function serverTransactions (db: Kysely<Tables>, timeout: number): Write {
+  const attempt = async <T>(work: (connection: Kysely<Tables>) => Promise<T>, deadline: number, tries: number): Promise<T> => {
+    try {
+      return await transaction(db, work, deadline, timeout)
+    } catch (error) {
+      const lost = LOST.has((error as { code?: unknown } | null)?.code)
+      if (!lost || tries === TRIES || performance.now() >= deadline) throw error
+    }
+    await sleep(Math.random() * 5 * tries)
+    return await attempt(work, deadline, tries + 1)
+  }
+  return async (work) => await attempt(work, performance.now() + timeout, 1)
+}
+
+async function transaction<T> (
+  db: Kysely<Tables>, work: (connection: Kysely<Tables>) => Promise<T>, deadline: number, timeout: number
+): Promise<T> {
+  return await db.connection().execute(async (connection) => {
+    const run = async (statement: string): Promise<unknown> => await connection.executeQuery(CompiledQuery.raw(statement))
+    // Nobody waits for a late answer any more: what is late must not happen behind the caller's back.
+    const left = (): number => {
+      const ms = Math.ceil(deadline - performance.now())
+      if (ms <= 0) throw new Error(`The database could not be written in ${timeout} ms.`)
+      return ms
+    }
+    left()
+    await run('begin isolation level read committed')
+    try {
+      // The server gives up by itself, so that a lock is not waited for behind an answer.
+      await run(`set local statement_timeout = ${left()}`)
+      const result = await work(connection)
+      left()
+      await run('commit')
+      return result
+    } catch (error) {
+      // A connection that broke has rolled back by itself: the first error is the one to tell.
+      await run('rollback').catch(() => {})
+      throw error
+    }
+  })
+}
