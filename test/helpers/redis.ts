@@ -2,11 +2,11 @@
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
-import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Redis, type RedisOptions } from 'ioredis'
 import type { Test } from 'tap'
+import { freePort } from './free-port.js'
 
 type ClientOptions = Omit<RedisOptions, 'replyMapping'>
 
@@ -129,13 +129,4 @@ async function startRedis (t: Test, settings: readonly string[]): Promise<RedisS
     },
     async flush () { await client.flushall() }
   }
-}
-
-async function freePort (): Promise<number> {
-  const server = createServer().listen(0, HOST)
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
 }

@@ -41,13 +41,14 @@ export async function connect (options: KyselyStorageOptions, prefix: string, ti
   }
   const db = 'db' in options ? options.db as Kysely<Tables> : new Kysely<Tables>({ dialect: options.dialect })
   const database = DATABASES[options.type]
-  const numbers = new NumbersPlugin()
-  const ours = db.withoutPlugins().withPlugin(plugin).withPlugin(numbers)
+  // SQLite's driver gives numbers: there every row would be looked through for nothing.
+  const bare = options.type === 'sqlite' ? db.withoutPlugins() : db.withoutPlugins().withPlugin(new NumbersPlugin())
+  const ours = bare.withPlugin(plugin)
   return {
     database,
     write: options.type === 'sqlite' ? writeQueue(ours, timeout) : serverTransactions(ours, timeout),
     reader: ours,
-    find: async (query) => (await db.withoutPlugins().withPlugin(numbers).executeQuery<KeyRow>(query as CompiledQuery<KeyRow>)).rows,
+    find: async (query) => (await bare.executeQuery<KeyRow>(query as CompiledQuery<KeyRow>)).rows,
     emptyLog () {},
     close: async () => { if ('dialect' in options) await db.destroy() }
   }
