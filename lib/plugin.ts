@@ -57,8 +57,8 @@ const plugin: FastifyPluginAsync<SelfServeKeysOptions> = async (app, options) =>
     ...operations,
     async verify (plaintext, requirement = {}) {
       rules.checkRequirement(requirement)
-      const key = await verifier.find(plaintext)
-      const judged = key === null ? { refusal: unknownKey() } : await verifier.judge(key, plaintext, requirement, requirement)
+      const found = await verifier.find(plaintext)
+      const judged = found === null ? { refusal: unknownKey() } : await verifier.judge(found, plaintext, requirement, requirement)
       if (judged.refusal !== null) return { ok: false, code: judged.refusal.code, message: judged.refusal.message }
       return { ok: true, apiKey: toVerifiedApiKey(judged.key, cutScopes(judged.key.scopes, judged.policy.grantable)) }
     },

@@ -52,7 +52,7 @@ export function servicesOf (settings: CompleteOptions, storage: Storage, log: Lo
   }
 
   return {
-    verifier: keyVerifier({ storage, hasher, policies, isKeyShaped, originsRequired, clock, onOldHash }),
+    verifier: keyVerifier({ storage, hasher, policies, isKeyShaped, originsRequired, cache: null, clock, onOldHash }),
     limiter,
     failures: failedVerifications(failureLimit, clock),
     recorder,

@@ -39,11 +39,12 @@ export async function authorizeKey (
   request: FastifyRequest, reply: FastifyReply, { plaintext, requirement, charge }: Presented, state: RequestState,
   { verifier, limiter, legacyHeaders, clock, logBindings, onIdentified }: KeyCredentialParts
 ): Promise<void> {
-  const key = await verifier.find(plaintext)
-  if (key === null) throw unknownKey()
+  const found = await verifier.find(plaintext)
+  if (found === null) throw unknownKey()
+  const { key } = found
   onIdentified(request, reply, key.ref)
   if (logBindings) request.log = reply.log = request.log.child({ apiKeyId: key.publicId })
-  const judged = await verifier.judge(key, plaintext, requirement, sourceOf(request))
+  const judged = await verifier.judge(found, plaintext, requirement, sourceOf(request))
   if (judged.refusal !== null) throw judged.refusal
   const { policy } = judged
   announceEnd(reply, key, clock.now())

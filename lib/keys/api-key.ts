@@ -54,6 +54,13 @@ export interface StoredKey {
   readonly rotatedFrom: string | null
 }
 
+/** A key as verification finds it. */
+export interface FoundKey {
+  readonly key: StoredKey
+  /** Origins of its account's sites, where it is a publishable key without origins of its own; else none. */
+  readonly siteOrigins: readonly string[]
+}
+
 /** A key about to be stored: all but what the storage gives. */
 export type NewKey = Omit<StoredKey, 'sequence' | 'ref' | 'lastUsedAt' | 'retiresAt' | 'revokedAt' | 'revokedReason'>
 

@@ -5,7 +5,7 @@
 // come from the caller. A storage that cannot do what is asked rejects; it never answers "not found" instead.
 // `storageContract` (fastify-self-serve-keys/testing) is the executable form of this page.
 import type { Audited, NewAuditEntry, StoredAuditEntry } from '../audit/audit-entry.js'
-import type { Environment, KeyRef, KeyStatus, StoredKey } from '../keys/api-key.js'
+import type { Environment, FoundKey, KeyRef, KeyStatus, StoredKey } from '../keys/api-key.js'
 import type {
   ImportKeyInput, IssueKeyInput, KeyRefusal, RenewKeyInput, RevokeKeyInput, RevokeKeysInput, RotateKeyInput, UpdateKeyInput
 } from '../keys/key-changes.js'
@@ -34,9 +34,9 @@ export interface Storage {
 
   /**
    * On every request to a protected route. The key stored under the first of these digests that one is stored under, in one round trip, from the
-   * primary: a revocation that was answered before this call began must be seen. Revoked and expired keys are found too.
+   * primary: a revocation that was answered before this call began must be seen, and so must sites. Revoked and expired keys are found too.
    */
-  findKeyByHash (digests: ReadonlyArray<{ hash: string, pepperId: string | null }>): StoredKey | null | Promise<StoredKey | null>
+  findKeyByHash (digests: ReadonlyArray<{ hash: string, pepperId: string | null }>): FoundKey | null | Promise<FoundKey | null>
   /** The key of any account, for the host. */
   findKey (publicId: string): Promise<StoredKey | null>
   /** The key if it belongs to the account. */
@@ -70,7 +70,7 @@ export interface Storage {
   addSite (input: AddSiteInput): Promise<SiteOutcome>
   /** Removes a site of the account; `null` if it has no such site. */
   removeSite (input: RemoveSiteInput): Promise<SiteOutcome | null>
-  /** Newest first. Asked on requests with a publishable key too, from the primary. */
+  /** Newest first. */
   listSites (accountId: string, limit: number): Promise<readonly StoredSite[]>
 
   /** Adds an entry of the host's own; ids ascend by account. */

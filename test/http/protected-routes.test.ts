@@ -703,7 +703,7 @@ t.test('a storage that fails or hangs is 503 within the timeout, never "invalid 
 t.test('a storage that finds another key than was asked for lets nobody in', async (t) => {
   const storage = memoryStorage()
   const { key } = await storeKey(storage)
-  const { get } = await guarded(t, { before: (app) => app.get('/x', rule(true), ok) }, { storage: { ...storage, findKeyByHash: () => key } })
+  const { get } = await guarded(t, { before: (app) => app.get('/x', rule(true), ok) }, { storage: { ...storage, findKeyByHash: () => ({ key, siteOrigins: [] }) } })
   t.equal((await get('/x', { 'x-api-key': generateKey('sk_live_') })).statusCode, 401)
 })
 

@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url'
 import Database, { type Database as Handle } from 'better-sqlite3'
 import { Kysely, sql, SqliteDialect, type CompiledQuery } from 'kysely'
 import t, { type Test } from 'tap'
-import { statusOf, STATUSES, type StoredKey } from '../../lib/keys/api-key.js'
+import { statusOf, STATUSES, type FoundKey, type StoredKey } from '../../lib/keys/api-key.js'
 import { sqliteDatabase } from '../../lib/storage/kysely/databases/sqlite.js'
 import { kyselyStorage, type KyselyStorageOptions } from '../../lib/storage/kysely/index.js'
 import { applySteps, migrationSteps, type MigrationStep } from '../../lib/storage/kysely/migrate.js'
@@ -338,7 +338,7 @@ t.test('verification answers at once, sees every commit of others, and no change
   const file = newFile()
   const storage = await opened(t, { file })
   const key = await issue(storage)
-  const find = (): unknown => storage.findKeyByHash([{ hash: key.hash, pepperId: null }])
+  const find = (): unknown => (storage.findKeyByHash([{ hash: key.hash, pepperId: null }]) as FoundKey).key
   const other = handleOn(t, file)
   other.exec('begin immediate')
   other.exec(`update self_serve_api_keys set revoked_at = ${NOW}, revoked_reason = 'leaked', ends_at = ${NOW}`)
@@ -354,7 +354,7 @@ t.test('verification answers at once, sees every commit of others, and no change
   const next = newKey()
   const issuing = issue(storage, next)
   const seen = new Set<unknown>()
-  for (let turn = 0; turn < 2000; turn++) seen.add(JSON.stringify(await storage.findKeyByHash([{ hash: next.hash, pepperId: null }])))
+  for (let turn = 0; turn < 2000; turn++) seen.add(JSON.stringify((await storage.findKeyByHash([{ hash: next.hash, pepperId: null }]))?.key ?? null))
   t.strictSame([...seen], ['null', JSON.stringify(await storage.findKey((await issuing).publicId))])
 })
 
@@ -380,7 +380,7 @@ t.test('a lock that others hold for longer than the timeout rejects in time, sto
   ]
   let waiting = true
   const settled = Promise.allSettled(changes).finally(() => { waiting = false })
-  t.strictSame([storage.findKeyByHash([{ hash: key.hash, pepperId: null }]), ...await keysOf(storage)], [key, key])
+  t.strictSame([storage.findKeyByHash([{ hash: key.hash, pepperId: null }]), ...await keysOf(storage)], [{ key, siteOrigins: [] }, key])
   t.ok(waiting, 'reads do not wait')
   const outcomes = await settled
   const time = performance.now() - start

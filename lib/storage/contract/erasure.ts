@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { HOUR } from '../../time.js'
 import type { Storage } from '../storage.js'
 import { ACCOUNT, adding, event, failure, issuing, newEntry, NOW, OTHER_ACCOUNT, rotating, updating } from './samples.js'
-import { auditOf, besideOthers, changed, issue, keysOf, record, revoke, stateOf, type ContractCases } from './steps.js'
+import { auditOf, besideOthers, changed, issue, keyByHash, keysOf, record, revoke, stateOf, type ContractCases } from './steps.js'
 import { readAll } from './usage-reading.js'
 
 const NOTHING = [[], { total: 0, active: 0 }, [], []]
@@ -44,7 +44,7 @@ export const erasureCases: ContractCases = {
     for (const { publicId, hash, pepperId } of keys) {
       assert.equal(await storage.findKey(publicId), null)
       assert.equal(await storage.getKey(ACCOUNT, publicId), null)
-      assert.equal(await storage.findKeyByHash([{ hash, pepperId }]), null)
+      assert.equal(await keyByHash(storage, [{ hash, pepperId }]), null)
     }
     for (const rows of await readAll(storage)) assert.deepEqual(rows, { timeline: [], perKey: [], recentRequests: [], recentFailures: [] })
     assert.deepEqual(await others(), before)

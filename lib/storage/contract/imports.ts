@@ -2,9 +2,7 @@
 import assert from 'node:assert/strict'
 import { sha256 } from '../../crypto.js'
 import { ACCOUNT, hostContext, importing, NOW, OTHER_ACCOUNT, updating } from './samples.js'
-import {
-  auditOf, besideOthers, changed, issue, issueIn, keysOf, revoke, verdict, withoutTrace, type ContractCases
-} from './steps.js'
+import { auditOf, besideOthers, changed, issue, issueIn, keyByHash, keysOf, revoke, verdict, withoutTrace, type ContractCases } from './steps.js'
 
 export const importCases: ContractCases = {
   'an imported key is stored as it comes, disabled if it was, whatever the number of keys': besideOthers(async (storage) => {
@@ -15,7 +13,7 @@ export const importCases: ContractCases = {
       assert.deepEqual(key, { ...input.key, sequence: key.sequence, ref: key.ref, lastUsedAt: null, retiresAt: null, revokedAt: null, revokedReason: null })
       assert.deepEqual(updated, [])
       assert.deepEqual(entries.map(({ change, entry }) => [change, entry.detail]), [['api_key.imported', `Imported API key "${key.label}"`]])
-      assert.deepEqual(await storage.findKeyByHash([{ hash: key.hash, pepperId: null }]), key)
+      assert.deepEqual(await keyByHash(storage, [{ hash: key.hash, pepperId: null }]), key)
       assert.equal((await keysOf(storage))[0]!.publicId, key.publicId)
     }
     assert.deepEqual((await keysOf(storage)).at(-1), old)
@@ -37,7 +35,7 @@ export const importCases: ContractCases = {
       await storage.rehashKeys([{ publicId: key.publicId, fromHash: from, hash: sha256(text), pepperId: text }])
     await move(key.hash, 'p1')
     // It is not found by it any more.
-    assert.equal(await storage.findKeyByHash([{ hash: key.hash, pepperId: null }]), null)
+    assert.equal(await keyByHash(storage, [{ hash: key.hash, pepperId: null }]), null)
     await move(sha256('p1'), 'p2')
     const again = async (): Promise<unknown> => await withoutTrace(storage, async () => await storage.importKey(importing({ hash: key.hash })))
     assert.deepEqual(await again(), { outcome: 'unchanged', key: { ...key, hash: sha256('p2'), pepperId: 'p2' } })

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import type { StoredKey } from '../../keys/api-key.js'
 import { ACCOUNT, issuing, NOW, OTHER_ACCOUNT, renewing, revoking } from './samples.js'
-import { besideOthers, changed, issue, keysOf, revoke, verdict, withoutTrace, type ContractCases } from './steps.js'
+import { besideOthers, changed, issue, keyByHash, keysOf, revoke, verdict, withoutTrace, type ContractCases } from './steps.js'
 
 const ISSUED = 'api_key.issued'
 const ROTATED = 'api_key.rotated'
@@ -183,7 +183,7 @@ export const issueCases: ContractCases = {
       for (const taken of [{ hash }, { publicId }, { publicId, hash }]) await assert.rejects(storage.issueKey(issuing({ ...taken, isDefault: true })))
       await assert.rejects(storage.issueKey(issuing({ accountId: 'user_c', hash })))
     })
-    assert.deepEqual(await storage.findKeyByHash([{ hash, pepperId: null }]), holder)
+    assert.deepEqual(await keyByHash(storage, [{ hash, pepperId: null }]), holder)
     assert.deepEqual(await storage.countKeys('user_c', NOW), { total: 0, active: 0 })
     // The sequence goes on as if they had never been.
     assert.equal((await issue(storage)).sequence, holder.sequence + 1)

@@ -6,7 +6,7 @@ import { DAY } from '../../time.js'
 import {
   ACCOUNT, issuing, newKey, NOW, OTHER_ACCOUNT, renewing, revoking, rotating, STRANGE_TEXTS, updating
 } from './samples.js'
-import { besideOthers, changed, issue, keysOf, revoke, verdict, withoutTrace, type ContractCases } from './steps.js'
+import { besideOthers, changed, issue, keyByHash, keysOf, revoke, verdict, withoutTrace, type ContractCases } from './steps.js'
 
 export const keyCases: ContractCases = {
   'a key comes back as it went in, byte for byte, by every way there is to it': async (storage) => {
@@ -38,7 +38,7 @@ export const keyCases: ContractCases = {
       const whole: StoredKey = { ...stored, ref, sequence }
       assert.deepEqual(await storage.findKey(key.publicId), whole)
       assert.deepEqual(await storage.getKey(key.accountId, key.publicId), whole)
-      assert.deepEqual(await storage.findKeyByHash([{ hash: key.hash, pepperId: key.pepperId }]), whole)
+      assert.deepEqual(await keyByHash(storage, [{ hash: key.hash, pepperId: key.pepperId }]), whole)
       assert.deepEqual(await keysOf(storage, key.accountId), [whole])
     }
   },
@@ -47,7 +47,7 @@ export const keyCases: ContractCases = {
     const key = await issue(storage, { hash: sha256('a'), pepperId: 'p1' })
     const plain = await issue(storage, { hash: sha256('b'), pepperId: null })
     const found = async (...digests: Array<[string, string | null]>): Promise<string | undefined> =>
-      (await storage.findKeyByHash(digests.map(([text, pepperId]) => ({ hash: sha256(text), pepperId }))))?.publicId
+      (await keyByHash(storage, digests.map(([text, pepperId]) => ({ hash: sha256(text), pepperId }))))?.publicId
     assert.equal(await found(['x', 'p2'], ['a', 'p1'], ['y', null]), key.publicId)
     assert.equal(await found(['x', 'p2'], ['y', 'p1'], ['b', null]), plain.publicId)
     assert.equal(await found(['x', 'p2'], ['y', 'p1']), undefined)
@@ -59,7 +59,7 @@ export const keyCases: ContractCases = {
     const revoked = await revoke(storage, await issue(storage))
     const expired = await issue(storage, { expiresAt: NOW - 1 })
     for (const key of [revoked, expired]) {
-      assert.deepEqual(await storage.findKeyByHash([{ hash: key.hash, pepperId: null }]), key)
+      assert.deepEqual(await keyByHash(storage, [{ hash: key.hash, pepperId: null }]), key)
     }
   },
 
@@ -95,8 +95,8 @@ export const keyCases: ContractCases = {
     await storage.rehashKeys([])
     await storage.rehashKeys([move(moved), move(changedMeanwhile, sha256('old')), move(revoked), { ...move(moved), publicId: 'key_gone' }])
     assert.deepEqual(await keysOf(storage), [after(revoked), changedMeanwhile, after(moved)])
-    assert.equal(await storage.findKeyByHash([{ hash: moved.hash, pepperId: null }]), null)
-    assert.deepEqual(await storage.findKeyByHash([{ hash: after(moved).hash, pepperId: 'p1' }]), after(moved))
+    assert.equal(await keyByHash(storage, [{ hash: moved.hash, pepperId: null }]), null)
+    assert.deepEqual(await keyByHash(storage, [{ hash: after(moved).hash, pepperId: 'p1' }]), after(moved))
     // A move that was made already makes no difference.
     await storage.rehashKeys([move(moved)])
     assert.deepEqual(await storage.findKey(moved.publicId), after(moved))
@@ -114,7 +114,7 @@ export const keyCases: ContractCases = {
   'of several digests that keys are stored under, the first one finds its key': async (storage) => {
     const keys = [await issue(storage, { pepperId: 'p1' }), await issue(storage), await issue(storage, { pepperId: 'p2' })]
     for (const order of [keys, keys.toReversed(), [keys[1]!, keys[2]!, keys[0]!]]) {
-      assert.deepEqual(await storage.findKeyByHash(order.map(({ hash, pepperId }) => ({ hash, pepperId }))), order[0])
+      assert.deepEqual(await keyByHash(storage, order.map(({ hash, pepperId }) => ({ hash, pepperId }))), order[0])
     }
   },
 
@@ -137,7 +137,7 @@ export const keyCases: ContractCases = {
     assert.equal(await storage.pruneKeys(before, 100), 0)
     for (const key of gone) {
       assert.equal(await storage.findKey(key.publicId), null)
-      assert.equal(await storage.findKeyByHash([{ hash: key.hash, pepperId: null }]), null)
+      assert.equal(await keyByHash(storage, [{ hash: key.hash, pepperId: null }]), null)
     }
     for (const key of kept) assert.deepEqual(await storage.findKey(key.publicId), key)
     const result = changed(await storage.issueKey(issuing({ isDefault: true })))

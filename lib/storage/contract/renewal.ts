@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { statusOf } from '../../keys/api-key.js'
 import { DAY } from '../../time.js'
 import { ACCOUNT, hostContext, issuing, NOW, renewing } from './samples.js'
-import { besideOthers, changed, issue, issueIn, keysOf, verdict, withoutTrace, type ContractCases } from './steps.js'
+import { besideOthers, changed, issue, issueIn, keyByHash, keysOf, verdict, withoutTrace, type ContractCases } from './steps.js'
 
 export const renewalCases: ContractCases = {
   'a renewed key has the new expiry, sooner, later or never, and nothing else of it changes': besideOthers(async (storage) => {
@@ -15,7 +15,7 @@ export const renewalCases: ContractCases = {
       assert.equal(verdict(result), 'api_key.renewed')
       assert.deepEqual([result.key, result.updated], [renewed, [renewed]])
       assert.deepEqual(await keysOf(storage), [sibling, renewed])
-      assert.deepEqual(await storage.findKeyByHash([{ hash: key.hash, pepperId: null }]), renewed)
+      assert.deepEqual(await keyByHash(storage, [{ hash: key.hash, pepperId: null }]), renewed)
     }
   }),
 

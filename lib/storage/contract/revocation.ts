@@ -5,9 +5,7 @@ import { DAY } from '../../time.js'
 import {
   ACCOUNT, hostContext, issuing, NOW, OTHER_ACCOUNT, revoking, revokingAll, rotating, STRANGE_TEXTS
 } from './samples.js'
-import {
-  auditOf, besideOthers, changed, issue, issueIn, keysOf, revoke, verdict, withoutTrace, type ContractCases
-} from './steps.js'
+import { auditOf, besideOthers, changed, issue, issueIn, keyByHash, keysOf, revoke, verdict, withoutTrace, type ContractCases } from './steps.js'
 
 const ended = (key: StoredKey, reason: string, now: number): StoredKey => ({ ...key, isDefault: false, revokedAt: now, revokedReason: reason })
 
@@ -19,7 +17,7 @@ export const revocationCases: ContractCases = {
     const revoked = ended(key, STRANGE_TEXTS[0]!, NOW + 5)
     assert.equal(verdict(result), 'api_key.revoked')
     assert.deepEqual([result.key, result.updated], [revoked, [revoked]])
-    assert.deepEqual(await storage.findKeyByHash([{ hash: key.hash, pepperId: null }]), revoked)
+    assert.deepEqual(await keyByHash(storage, [{ hash: key.hash, pepperId: null }]), revoked)
     assert.deepEqual(await storage.getKey(ACCOUNT, key.publicId), revoked)
     assert.deepEqual(await keysOf(storage), [sibling, revoked])
     assert.deepEqual(await storage.countKeys(ACCOUNT, NOW), { total: 2, active: 1 })
@@ -86,7 +84,7 @@ export const revocationCases: ContractCases = {
     assert.deepEqual(result.entries.map(({ entry }) => entry.targetId), expected.map(({ publicId }) => publicId))
     assert.equal((await auditOf(storage)).length, before + expected.length)
     assert.deepEqual(await storage.countKeys(ACCOUNT, NOW), { total: 9, active: 0 })
-    for (const { hash, pepperId } of current) assert.equal((await storage.findKeyByHash([{ hash, pepperId }]))?.revokedAt, NOW + 1)
+    for (const { hash, pepperId } of current) assert.equal((await keyByHash(storage, [{ hash, pepperId }]))?.revokedAt, NOW + 1)
     // The default slots are empty.
     for (const environment of ['live', 'test'] as const) {
       assert.equal(verdict(await storage.issueKey(issuing({ isDefault: true, environment }))), 'api_key.issued')

@@ -4,12 +4,10 @@ import { statusOf, type StoredKey } from '../../keys/api-key.js'
 import { DAY, HOUR } from '../../time.js'
 import type { Storage } from '../storage.js'
 import { ACCOUNT, issuing, NOW, renewing, rotating, STRANGE_TEXTS } from './samples.js'
-import {
-  auditOf, besideOthers, changed, issue, issueIn, keysOf, revoke, verdict, withoutTrace, type ContractCases
-} from './steps.js'
+import { auditOf, besideOthers, changed, issue, issueIn, keyByHash, keysOf, revoke, verdict, withoutTrace, type ContractCases } from './steps.js'
 
 const ended = (key: StoredKey, now: number): StoredKey => ({ ...key, isDefault: false, revokedAt: now, revokedReason: 'rotated' })
-const found = async (storage: Storage, { hash, pepperId }: StoredKey): Promise<StoredKey | null> => await storage.findKeyByHash([{ hash, pepperId }])
+const found = async (storage: Storage, { hash, pepperId }: StoredKey): Promise<StoredKey | null> => await keyByHash(storage, [{ hash, pepperId }])
 
 export const rotationCases: ContractCases = {
   'a key that is rotated at once ends now, and its successor is like it but for its secret': besideOthers(async (storage) => {

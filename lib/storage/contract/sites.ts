@@ -1,6 +1,7 @@
 // The storage contract on sites: unique, bounded, newest first, each account's own.
 import assert from 'node:assert/strict'
 import { ulid } from '../../crypto.js'
+import type { StoredKey } from '../../keys/api-key.js'
 import { ACCOUNT, adding, NOW, OTHER_ACCOUNT, removing, STRANGE_TEXTS } from './samples.js'
 import { auditOf, besideOthers, changed, issue, issueIn, verdict, withoutTrace, type ContractCases } from './steps.js'
 
@@ -96,6 +97,28 @@ export const siteCases: ContractCases = {
     assert.equal(verdict(await storage.addSite(adding('https://b.example', { acting }))), 'site.added')
     assert.equal(verdict(await storage.removeSite({ ...removing(site), acting })), 'site.removed')
   }),
+
+  'the sites of its account are found with a publishable key that has no origins of its own, and with no other': async (storage) => {
+    const follower = await issue(storage, { access: 'publishable', scopes: [] })
+    const others = [
+      await issue(storage, { access: 'publishable', scopes: [], allowedOrigins: ['https://own.example'] }), await issue(storage),
+      await issue(storage, { access: 'publishable', scopes: [], accountId: OTHER_ACCOUNT })
+    ]
+    const originsOf = async (...keys: readonly StoredKey[]): Promise<readonly string[]> => {
+      const found = await storage.findKeyByHash(keys.map(({ hash, pepperId }) => ({ hash, pepperId })))
+      assert.deepEqual(found?.key, keys[0])
+      return found!.siteOrigins.toSorted()
+    }
+    assert.deepEqual(await originsOf(follower), [])
+    const { site } = changed(await storage.addSite(adding('https://a.example')))
+    changed(await storage.addSite(adding('https://b.example')))
+    assert.deepEqual(await originsOf(follower), ['https://a.example', 'https://b.example'])
+    // Among several keys too, each has its own.
+    assert.deepEqual(await originsOf(follower, ...others), ['https://a.example', 'https://b.example'])
+    for (const other of others) assert.deepEqual(await originsOf(other, follower), [])
+    changed(await storage.removeSite(removing(site)))
+    assert.deepEqual(await originsOf(follower), ['https://b.example'])
+  },
 
   'a site id that is taken rejects, and nothing happened': async (storage) => {
     const { site } = changed(await storage.addSite(adding('https://a.example')))

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import type { StoredAuditEntry } from '../../audit/audit-entry.js'
 import { ulid } from '../../crypto.js'
 import type { KeyStatus, NewKey, StoredKey } from '../../keys/api-key.js'
+import type { KeyDigest } from '../../keys/key-hash.js'
 import { DAY } from '../../time.js'
 import type { KeyOutcome, SiteOutcome, Storage, UsageEvent } from '../storage.js'
 import { ACCOUNT, issuing, NOW, OTHER_ACCOUNT, revoking, rotating } from './samples.js'
@@ -40,6 +41,11 @@ export async function issueIn (storage: Storage, status: KeyStatus, overrides: P
   })
   if (status === 'revoked') return await revoke(storage, key)
   return status === 'retiring' ? changed(await storage.rotateKey(rotating(key, { overlap: DAY }))).updated[0]! : key
+}
+
+/** The key under the first of the digests that one is stored under. */
+export async function keyByHash (storage: Storage, digests: readonly KeyDigest[]): Promise<StoredKey | null> {
+  return (await storage.findKeyByHash(digests))?.key ?? null
 }
 
 /** Every key of the account, newest first. */

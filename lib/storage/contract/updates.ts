@@ -4,9 +4,7 @@ import { sha256 } from '../../crypto.js'
 import { statusOf, type StoredKey } from '../../keys/api-key.js'
 import { DAY, SECOND } from '../../time.js'
 import { context, event, hostContext, issuing, NOW, STRANGE_TEXTS, updating } from './samples.js'
-import {
-  auditOf, besideOthers, changed, issue, issueIn, keysOf, record, verdict, withoutTrace, type ContractCases
-} from './steps.js'
+import { auditOf, besideOthers, changed, issue, issueIn, keyByHash, keysOf, record, verdict, withoutTrace, type ContractCases } from './steps.js'
 import { readAll } from './usage-reading.js'
 
 /** The key as it is after a change of label or scopes. */
@@ -31,7 +29,7 @@ export const updateCases: ContractCases = {
         key = updated
       }
     }
-    assert.deepEqual(await storage.findKeyByHash([{ hash: key.hash, pepperId: null }]), key)
+    assert.deepEqual(await keyByHash(storage, [{ hash: key.hash, pepperId: null }]), key)
   }),
 
   'what a key has already changes nothing and writes no entry': async (storage) => {
@@ -72,7 +70,7 @@ export const updateCases: ContractCases = {
       assert.equal(verdict(await storage.updateKey(updating(key, {}, { enabled }))), change)
       const expected = { ...key, disabledBy }
       assert.deepEqual(await keysOf(storage), [expected])
-      assert.deepEqual(await storage.findKeyByHash([{ hash: key.hash, pepperId: null }]), expected)
+      assert.deepEqual(await keyByHash(storage, [{ hash: key.hash, pepperId: null }]), expected)
       assert.equal(statusOf(expected, NOW), enabled ? 'active' : 'disabled')
     }
     assert.deepEqual((await auditOf(storage)).map(({ detail }) => detail),
@@ -134,8 +132,8 @@ export const updateCases: ContractCases = {
       ...key, label: 'Renamed', scopes: ['a'], allowedIps: ['10.0.0.0/8'], lastUsedAt: NOW + 5, ...moved, ref: { ...key.ref, version: 3 }
     }
     assert.deepEqual(await keysOf(storage), [expected])
-    assert.deepEqual(await storage.findKeyByHash([moved]), expected)
-    assert.equal(await storage.findKeyByHash([{ hash: key.hash, pepperId: null }]), null)
+    assert.deepEqual(await keyByHash(storage, [moved]), expected)
+    assert.equal(await keyByHash(storage, [{ hash: key.hash, pepperId: null }]), null)
     // An answer shows them too.
     assert.deepEqual(changed(await storage.updateKey(updating(key, {}, { ...context({ now: NOW + 9 }), enabled: false }))).key, { ...expected, disabledBy: 'account' })
   }

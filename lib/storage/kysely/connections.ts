@@ -8,7 +8,7 @@ import { serverTransactions } from './server-transactions.js'
 import { openSqliteFile } from './sqlite.js'
 import type { KyselyStorageOptions } from './storage-options.js'
 import { TablePrefixPlugin } from './table-prefix.js'
-import type { KeyRow, Tables } from './tables.js'
+import type { FoundRow, Tables } from './tables.js'
 import { writeQueue, type Write } from './write-queue.js'
 
 export interface Connections {
@@ -18,7 +18,7 @@ export interface Connections {
   /** For lists and snapshots. */
   readonly reader: Kysely<Tables>
   /** For verification: the fastest way there is. */
-  find (query: CompiledQuery): KeyRow[] | Promise<KeyRow[]>
+  find (query: CompiledQuery): FoundRow[] | Promise<FoundRow[]>
   /** Leaves nothing of what was deleted in a log of the database. */
   emptyLog (): void
   close (): Promise<void>
@@ -48,7 +48,7 @@ export async function connect (options: KyselyStorageOptions, prefix: string, ti
     database,
     write: options.type === 'sqlite' ? writeQueue(ours, timeout) : serverTransactions(ours, timeout),
     reader: ours,
-    find: async (query) => (await bare.executeQuery<KeyRow>(query as CompiledQuery<KeyRow>)).rows,
+    find: async (query) => (await bare.executeQuery<FoundRow>(query as CompiledQuery<FoundRow>)).rows,
     emptyLog () {},
     close: async () => { if ('dialect' in options) await db.destroy() }
   }

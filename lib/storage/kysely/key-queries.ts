@@ -3,7 +3,7 @@ import { sql, type Kysely, type RawBuilder, type SelectQueryBuilder } from 'kyse
 import type { StoredKey } from '../../keys/api-key.js'
 import { assemblePage } from '../key-page.js'
 import type { KeyPage, ListKeysQuery, RehashMove } from '../storage.js'
-import { KEY_COLUMNS, toStoredKey, type KeyRow, type Tables } from './tables.js'
+import { KEY_COLUMNS, toStoredKey, type FoundRow, type KeyRow, type Tables } from './tables.js'
 
 type Db = Kysely<Tables>
 type KeyQuery = SelectQueryBuilder<Tables, 'api_keys' | 'accounts', KeyRow>
@@ -12,8 +12,12 @@ export function selectKeys (db: Db): KeyQuery {
   return db.selectFrom('api_keys').innerJoin('accounts', 'accounts.number', 'api_keys.account_number').select(KEY_COLUMNS)
 }
 
-export function keyByHash (db: Db, hashes: readonly string[]): KeyQuery {
-  return selectKeys(db).where('api_keys.key_hash', 'in', hashes)
+export function keyByHash (db: Db, hashes: readonly string[]): SelectQueryBuilder<Tables, 'api_keys' | 'accounts' | 'sites', FoundRow> {
+  return selectKeys(db)
+    .leftJoin('sites', (join) => join.onRef('sites.account_number', '=', 'api_keys.account_number')
+      .on('api_keys.access', '=', sql.lit('publishable')).on('api_keys.allowed_origins', '=', sql.lit('[]')))
+    .select('sites.origin as site_origin')
+    .where('api_keys.key_hash', 'in', hashes)
 }
 
 export async function findKey (db: Db, publicId: string): Promise<StoredKey | null> {

@@ -1,6 +1,6 @@
 // The storage port on SQL through Kysely: runs the statements in their transactions.
 import type { CompiledQuery, Kysely } from 'kysely'
-import type { StoredKey } from '../../keys/api-key.js'
+import type { FoundKey } from '../../keys/api-key.js'
 import type { ChangeContext, KeyIntention } from '../../keys/key-changes.js'
 import { keyIntentions } from '../../keys/key-lifecycle.js'
 import type { KeyOutcome, Storage } from '../storage.js'
@@ -12,7 +12,7 @@ import { changeKeys } from './key-changes.js'
 import * as keys from './key-queries.js'
 import { applySteps, checkSchema, migrationSteps } from './migrate.js'
 import { checkOptions, type KyselyStorageOptions } from './storage-options.js'
-import { toStoredKey, type KeyRow, type Tables } from './tables.js'
+import { toStoredKey, type FoundRow, type Tables } from './tables.js'
 import { readUsage } from './usage-reads.js'
 import { pruneUsage } from './usage-removal.js'
 import { recordUsage } from './usage-writes.js'
@@ -70,10 +70,11 @@ export function kyselyStorage (options: KyselyStorageOptions = { file: './self-s
         lookup = keys.keyByHash(reader(), hashes).compile()
         lookups.set(hashes.length, lookup)
       }
-      const keyAmong = (rows: KeyRow[]): StoredKey | null => {
+      const keyAmong = (rows: FoundRow[]): FoundKey | null => {
         for (const { hash, pepperId } of digests) {
-          const row = rows.find((one) => one.key_hash === hash && one.pepper_id === pepperId)
-          if (row !== undefined) return toStoredKey(row)
+          const same = rows.filter((one) => one.key_hash === hash && one.pepper_id === pepperId)
+          if (same.length === 0) continue
+          return { key: toStoredKey(same[0]!), siteOrigins: same.flatMap(({ site_origin: origin }) => origin ?? []) }
         }
         return null
       }

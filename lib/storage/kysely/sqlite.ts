@@ -4,7 +4,7 @@ import { dirname } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Kysely, SqliteDialect, type CompiledQuery } from 'kysely'
 import type { Database as Handle, Statement } from 'better-sqlite3'
-import type { KeyRow, Tables } from './tables.js'
+import type { FoundRow, Tables } from './tables.js'
 import { isBusy } from './write-queue.js'
 
 /** ms SQLite itself waits for a lock. It does so on the event loop, once for every change that waits: those waits are all ours. */
@@ -17,7 +17,7 @@ export interface SqliteFile {
   readonly writer: Kysely<Tables>
   readonly reader: Kysely<Tables>
   /** Runs a compiled select on the read-only connection, synchronously. */
-  all (query: CompiledQuery): KeyRow[]
+  all (query: CompiledQuery): FoundRow[]
   /** Moves what the write-ahead log holds into the file, and empties it, unless somebody is at work in it. */
   emptyLog (): void
   close (): Promise<void>
@@ -48,14 +48,14 @@ export async function openSqliteFile (file: string, timeout: number): Promise<Sq
   const read = file === MEMORY ? write : new Database(file, { timeout: READ_BUSY_TIMEOUT, readonly: true })
   const writer = kyselyOver(write)
   const reader = read === write ? writer : kyselyOver(read)
-  const statements = new Map<string, Statement<unknown[], KeyRow>>()
+  const statements = new Map<string, Statement<unknown[], FoundRow>>()
   return {
     writer,
     reader,
     all (query) {
       let statement = statements.get(query.sql)
       if (statement === undefined) {
-        statement = read.prepare<unknown[], KeyRow>(query.sql)
+        statement = read.prepare<unknown[], FoundRow>(query.sql)
         statements.set(query.sql, statement)
       }
       return statement.all(...query.parameters)

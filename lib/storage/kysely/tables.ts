@@ -109,6 +109,9 @@ export const KEY_COLUMNS = [
 
 export type KeyRow = Omit<Selectable<ApiKeysTable>, 'ends_at' | 'imported_hash'> & { account_id: string }
 
+/** A key as verification reads it: one row for each site of its account that it may be used from, one without a site if there is none. */
+export interface FoundRow extends KeyRow { site_origin: string | null }
+
 export function toStoredKey (row: KeyRow): StoredKey {
   return {
     publicId: row.public_id,

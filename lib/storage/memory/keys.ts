@@ -54,7 +54,7 @@ export function memoryKeys (state: MemoryState): KeyPart {
     findKeyByHash (digests) {
       for (const { hash, pepperId } of digests) {
         const key = state.keys.get(state.publicIdByHash.get(hash) ?? '')
-        if (key !== undefined && key.pepperId === pepperId) return key
+        if (key !== undefined && key.pepperId === pepperId) return { key, siteOrigins: state.siteOriginsFor(key) }
       }
       return null
     },

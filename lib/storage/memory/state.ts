@@ -65,6 +65,11 @@ export class MemoryState {
     return key !== undefined && key.accountId === accountId ? key : null
   }
 
+  siteOriginsFor ({ access, allowedOrigins, accountId }: StoredKey): string[] {
+    const follows = access === 'publishable' && allowedOrigins.length === 0
+    return follows ? this.accounts.get(accountId)!.sites.map(({ origin }) => origin) : []
+  }
+
   addEntry (accountId: string, entry: NewAuditEntry): StoredAuditEntry {
     const account = this.accountOf(accountId)
     const stored = { ...entry, id: account.nextEntry++ }
