@@ -17,16 +17,17 @@ export { decide, stateOf } from './rate-limit/decision.js'
 export { BATCH_MEMORY } from './storage/storage.js'
 
 export type { Metadata, Profile, Register, Scope } from './register.js'
-export type { KeyOptions, SelfServeKeysOptions, StandardRouteSwitches, UsageOptions } from './options/options.js'
+export type { KeyOptions, RevocationOptions, SelfServeKeysOptions, StandardRouteSwitches, UsageOptions } from './options/options.js'
 export type {
   AccountAction, AccountPolicy, AuditOptions, Authorize, PolicyOptions, RateLimitOption, RateLimitSettings
 } from './options/policy-options.js'
+export type { ChannelListener, RevocationChannel } from './revocation/channel.js'
 export type { Account, SessionAsk, SessionResolver } from './sessions/session.js'
 export type { Caller } from './http/request-state.js'
 export type { RouteRule, RouteRuleConfig } from './http/route-rule.js'
 export type { ListedRoute } from './http/route-rules.js'
 export type { SelfServeKeys, VerifyResult } from './http/self-serve-keys.js'
-export type { Access, ApiKey, Environment, KeyRef, KeyStatus, NewKey, RateLimitState, StoredKey, VerifiedApiKey } from './keys/api-key.js'
+export type { Access, ApiKey, Environment, FoundKey, KeyRef, KeyStatus, NewKey, RateLimitState, StoredKey, VerifiedApiKey } from './keys/api-key.js'
 export type { Peppers } from './keys/key-hash.js'
 export type { Actor } from './keys/actor.js'
 export type {

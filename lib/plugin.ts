@@ -50,9 +50,9 @@ const plugin: FastifyPluginAsync<SelfServeKeysOptions> = async (app, options) =>
   const complete = app.printRoutes().trim() === '(empty tree)'
 
   const storage = guardedStorage(settings.storage ?? await defaultStorage(app), timeout)
-  const { verifier, limiter, failures, recorder, rehashes, operations } = servicesOf(settings, storage, app.log)
+  const { verifier, limiter, failures, recorder, rehashes, evictions, operations } = servicesOf(settings, storage, app.log)
   const rules = routeRules(settings.scopes)
-  const work = upkeep({ storage, recorder, rehashes, settings, log: app.log })
+  const work = upkeep({ storage, recorder, rehashes, evictions, settings, log: app.log })
   const selfServeKeys: SelfServeKeys = {
     ...operations,
     async verify (plaintext, requirement = {}) {

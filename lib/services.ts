@@ -5,6 +5,7 @@ import { auditLog } from './audit/audit-log.js'
 import type { SelfServeKeys } from './http/self-serve-keys.js'
 import { isAccountId } from './keys/actor.js'
 import { keyOperations } from './keys/all-key-operations.js'
+import { keyCache } from './keys/key-cache.js'
 import { keyHasher } from './keys/key-hash.js'
 import { refuseField } from './fields.js'
 import { rehashQueue, type RehashQueue } from './keys/rehash-queue.js'
@@ -15,6 +16,8 @@ import { keyLimiter, type KeyLimiter } from './rate-limit/key-limiter.js'
 import { failedVerifications, type FailedVerifications } from './rate-limit/failed-verifications.js'
 import { guardedRateLimitStore } from './rate-limit/guarded-store.js'
 import { memoryRateLimitStore } from './rate-limit/memory-store.js'
+import { evictingStorage } from './revocation/evicting-storage.js'
+import { evictions, type Evictions } from './revocation/evictions.js'
 import { siteOperations } from './sites/site-operations.js'
 import type { Storage } from './storage/storage.js'
 import { usageRecorder, type UsageRecorder } from './usage/recorder.js'
@@ -30,18 +33,22 @@ export interface Services {
   /** null: no usage is recorded. */
   readonly recorder: UsageRecorder | null
   readonly rehashes: RehashQueue
+  readonly evictions: Evictions
   readonly operations: Pick<SelfServeKeys, 'keys' | 'usage' | 'sites' | 'audit' | 'policy' | 'accounts'>
 }
 
 type Log = Record<'info' | 'warn' | 'error', (details: object, message: string) => void>
 
-/** @param storage guarded */
-export function servicesOf (settings: CompleteOptions, storage: Storage, log: Log): Services {
+export function servicesOf (settings: CompleteOptions, guarded: Storage, log: Log): Services {
   const { clock, timeout, usage, keys: { peppers, isKeyShaped, originsRequired }, audit: { wording } } = settings
   const { limits, store, onStoreError, failedVerifications: failureLimit } = settings.rateLimit
   const counter = store === null ? memoryRateLimitStore({ clock }) : guardedRateLimitStore({ store, onStoreError, timeout, clock, log })
   const limiter = keyLimiter(counter, limits)
   const policies = settings.policy === null ? noPolicies : policiesOf({ settings: settings.policy, clock, timeout, log })
+  const { maxDelay, channel } = settings.revocation
+  const cache = maxDelay === 0 ? null : keyCache({ maxAge: maxDelay, maxSize: settings.keys.cacheSize, clock })
+  const forgetting = evictions({ cache, policies, channel, log })
+  const storage = cache === null && channel === null ? guarded : evictingStorage(guarded, forgetting)
   const hasher = keyHasher(peppers)
   const rehashes = rehashQueue(storage)
   const recorder = usage === null ? null : usageRecorder({ storage, clock, maxBuffered: usage.maxBuffered, log })
@@ -52,11 +59,12 @@ export function servicesOf (settings: CompleteOptions, storage: Storage, log: Lo
   }
 
   return {
-    verifier: keyVerifier({ storage, hasher, policies, isKeyShaped, originsRequired, cache: null, clock, onOldHash }),
+    verifier: keyVerifier({ storage, hasher, policies, isKeyShaped, originsRequired, cache, clock, onOldHash }),
     limiter,
     failures: failedVerifications(failureLimit, clock),
     recorder,
     rehashes,
+    evictions: forgetting,
     operations: {
       keys: keyOperations({
         storage, hasher, limiter, policies, clock, wording, announce, settings: { ...settings.keys, catalogue: settings.scopes }
@@ -69,12 +77,12 @@ export function servicesOf (settings: CompleteOptions, storage: Storage, log: Lo
       },
       sites: siteOperations({ storage, policies, clock, wording, announce }),
       audit: auditLog({ storage, clock }),
-      policy: { invalidate: policies.invalidate },
+      policy: { invalidate: forgetting.policy },
       accounts: {
         async erase (accountId) {
           if (!isAccountId(accountId)) refuseField('accountId', 'must be an account id')
           while (await storage.eraseAccount(accountId, ERASE_STEP) > 0) await nextTurn()
-          policies.invalidate(accountId)
+          forgetting.policy(accountId)
           tell({ type: 'account.erased', accountId, entry: null })
         }
       }

@@ -2,6 +2,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { repeat, type Repeated } from './background.js'
 import type { RehashQueue } from './keys/rehash-queue.js'
+import type { Evictions } from './revocation/evictions.js'
 import type { CompleteOptions } from './options/complete.js'
 import { slotStart } from './storage/slots.js'
 import type { Storage } from './storage/storage.js'
@@ -28,11 +29,12 @@ export interface UpkeepParts {
   /** null: no usage is recorded. */
   readonly recorder: UsageRecorder | null
   readonly rehashes: RehashQueue
+  readonly evictions: Pick<Evictions, 'open' | 'close'>
   readonly settings: Pick<CompleteOptions, 'clock' | 'keys' | 'usage' | 'audit'>
   readonly log: Record<'debug' | 'warn' | 'error', (details: object, message: string) => void>
 }
 
-export function upkeep ({ storage, recorder, rehashes, settings, log }: UpkeepParts): Upkeep {
+export function upkeep ({ storage, recorder, rehashes, evictions, settings, log }: UpkeepParts): Upkeep {
   const { clock, keys, usage, audit } = settings
   const repeated: Repeated[] = []
   const stopping = new AbortController()
@@ -63,6 +65,7 @@ export function upkeep ({ storage, recorder, rehashes, settings, log }: UpkeepPa
     flush,
     prune,
     start () {
+      evictions.open()
       const interval = usage?.flushInterval ?? MINUTE
       // The recorder has said so, once an outage; this is the line of every try.
       repeated.push(repeat(interval, interval, flush, (error) => { log.debug({ err: error }, 'flush failed') }))
@@ -74,7 +77,10 @@ export function upkeep ({ storage, recorder, rehashes, settings, log }: UpkeepPa
       await ended(written, (error) => {
         log.error({ err: error, lost: recorder?.buffered ?? 0 }, 'what was buffered could not be written before the end')
       })
-      await ended(storage.close, (error) => { log.error({ err: error }, 'the storage could not be closed') })
+      await Promise.all([
+        ended(evictions.close, (error) => { log.error({ err: error }, 'the revocation channel could not be closed') }),
+        ended(storage.close, (error) => { log.error({ err: error }, 'the storage could not be closed') })
+      ])
     }
   }
 }

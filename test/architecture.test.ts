@@ -19,11 +19,11 @@ const files = new Map(readdirSync(lib, { recursive: true }).map(String).filter((
 
 /** Layers from the top: a file may import what stands further down, or what stands beside it in its own folder. */
 const LAYERS: ReadonlyArray<readonly string[]> = [
-  ['index.ts', 'testing.ts', 'redis.ts'], ['plugin.ts'], ['services.ts', 'upkeep.ts'], ['http/'], ['options/'], ['sessions/'],
-  ['usage/recorder.ts', 'usage/snapshot.ts', 'sites/site-operations.ts', 'audit/account-event.ts', 'audit/audit-log.ts', 'keys/all-key-operations.ts'],
+  ['index.ts', 'testing.ts', 'redis.ts', 'postgres.ts'], ['plugin.ts'], ['services.ts', 'upkeep.ts'], ['http/'], ['options/'], ['sessions/'],
+  ['usage/recorder.ts', 'usage/snapshot.ts', 'sites/site-operations.ts', 'audit/account-event.ts', 'audit/audit-log.ts', 'keys/all-key-operations.ts', 'revocation/'],
   [
     'keys/key-issuing.ts', 'keys/key-management.ts', 'keys/key-import.ts', 'keys/key-reads.ts', 'keys/operation-context.ts', 'keys/key-view.ts',
-    'keys/verify-key.ts', 'keys/rehash-queue.ts'
+    'keys/verify-key.ts', 'keys/key-lookup.ts', 'keys/rehash-queue.ts'
   ],
   ['keys/key-operations.ts', 'keys/judge-key.ts', 'keys/key-refusals.ts', 'keys/key-settings.ts', 'keys/new-key.ts'],
   ['policy/'], ['rate-limit/', 'usage/windows.ts'], ['storage/'],
@@ -31,9 +31,9 @@ const LAYERS: ReadonlyArray<readonly string[]> = [
   [
     'keys/key-lifecycle.ts', 'keys/key-succession.ts', 'keys/intention-parts.ts', 'keys/key-rotation.ts', 'keys/key-changes.ts', 'keys/acting-key.ts'
   ],
-  ['keys/key-input.ts', 'keys/actor.ts', 'keys/key-format.ts', 'keys/key-hash.ts'],
+  ['keys/key-input.ts', 'keys/actor.ts', 'keys/key-format.ts', 'keys/key-hash.ts', 'keys/key-cache.ts'],
   ['keys/api-key.ts', 'keys/scopes.ts', 'keys/origins.ts', 'keys/ip-ranges.ts', 'audit/audit-entry.ts'],
-  ['fields.ts'], ['errors.ts', 'crypto.ts', 'time.ts', 'background.ts', 'plain-object.ts', 'register.ts']
+  ['fields.ts'], ['errors.ts', 'crypto.ts', 'time.ts', 'background.ts', 'plain-object.ts', 'register.ts', 'redis-connection.ts']
 ]
 const layerOf = (file: string): number => LAYERS.findIndex((places) => places.some((place) => file === place || (place.endsWith('/') && file.startsWith(place))))
 const folderOf = (file: string): string => dirname(file).split('/')[0]!

@@ -23,8 +23,12 @@ export interface CompleteKeyOptions {
   readonly isKeyShaped: KeyShape
   /** ms */
   readonly retention: number
+  /** Keys held in memory at most. */
+  readonly cacheSize: number
 }
 
+/** Beyond this a Map of V8 fails. */
+const MAX_CACHE_SIZE = 10_000_000
 /** A hundred years: what ends later has no date that can be written down. */
 export const MAX_LIFETIME = 100 * 365 * DAY
 const LABEL = /^(?!\s*$)[^\p{Cc}\p{Cs}]{1,100}$/u
@@ -43,7 +47,7 @@ export function readScopeCatalogue (value: unknown): ReadonlySet<string> {
 
 export function readKeys (value: unknown, catalogue: ReadonlySet<string>, usageRetention: number): CompleteKeyOptions {
   const given = readOptionalObject('keys', value, [
-    'prefix', 'peppers', 'defaultKey', 'lifetime', 'maxLifetime', 'maxOverlap', 'origins', 'accept', 'retention'
+    'prefix', 'peppers', 'defaultKey', 'lifetime', 'maxLifetime', 'maxOverlap', 'origins', 'accept', 'retention', 'cacheSize'
   ])
   return {
     prefix: readPrefix(given.prefix),
@@ -55,8 +59,14 @@ export function readKeys (value: unknown, catalogue: ReadonlySet<string>, usageR
     originsRequired: readOneOf('keys.origins', given.origins, 'required', ['required', 'optional']) === 'required',
     isKeyShaped: keyShape(readAccepted(given.accept)),
     // Usage refers to its keys: they must not go first.
-    retention: readDuration('keys.retention', given.retention, Math.max(400 * DAY, usageRetention), { min: usageRetention })
+    retention: readDuration('keys.retention', given.retention, Math.max(400 * DAY, usageRetention), { min: usageRetention }),
+    cacheSize: readCacheSize(given.cacheSize)
   }
+}
+
+function readCacheSize (value: unknown): number {
+  const size = readInteger('keys.cacheSize', value, 10_000, MAX_CACHE_SIZE)
+  return size >= 2 ? size : refuseOption('keys.cacheSize', 'must be at least 2')
 }
 
 function readPrefix (value: unknown): CompleteKeyOptions['prefix'] {

@@ -3,9 +3,10 @@ import type { FastifyPluginAsync } from 'fastify'
 import type { AccountEvent } from '../audit/account-event.js'
 import { ACTION, CHANGES, type Wording } from '../audit/audit-entry.js'
 import type { PolicySettings } from '../policy/policies.js'
+import type { RevocationChannel } from '../revocation/channel.js'
 import type { SessionResolver } from '../sessions/session.js'
 import type { Storage } from '../storage/storage.js'
-import { DAY, SECOND, systemClock, type Clock } from '../time.js'
+import { DAY, HOUR, SECOND, systemClock, type Clock } from '../time.js'
 import { readAccountRoutes, readCookieMutations, readRoutes, type CompleteAccountRoutes } from './complete-account-routes.js'
 import { readKeys, readScopeCatalogue, type CompleteKeyOptions } from './complete-keys.js'
 import { readRateLimitOption, type CompleteRateLimit } from './complete-limits.js'
@@ -40,6 +41,7 @@ export interface CompleteOptions {
   /** null: every actor may do everything. */
   readonly authorize: Authorize | null
   readonly onEvent: ((event: AccountEvent) => unknown) | null
+  readonly revocation: { /** ms */ readonly maxDelay: number, /** null: none. */ readonly channel: RevocationChannel | null }
   readonly accountRoutes: CompleteAccountRoutes
   /** null: a cookie never makes changes. */
   readonly cookieMutationOrigins: readonly string[] | null
@@ -69,7 +71,7 @@ export function completeOptions (options: SelfServeKeysOptions): CompleteOptions
   }
   const given = readObject('', options, [
     'session', 'storage', 'routePrefix', 'routes', 'headers', 'scopes', 'keys', 'policy', 'rateLimit', 'usage', 'audit',
-    'authorize', 'onEvent', 'accountRoutes', 'cookieMutations', 'openapi', 'realm', 'logBindings', 'clock', 'timeout'
+    'authorize', 'onEvent', 'revocation', 'accountRoutes', 'cookieMutations', 'openapi', 'realm', 'logBindings', 'clock', 'timeout'
   ])
   const scopes = readScopeCatalogue(given.scopes)
   const usage = readUsage(given.usage)
@@ -88,6 +90,7 @@ export function completeOptions (options: SelfServeKeysOptions): CompleteOptions
     audit: readAudit(given.audit),
     authorize: readFunction('authorize', given.authorize),
     onEvent: readFunction('onEvent', given.onEvent),
+    revocation: readRevocation(given.revocation),
     accountRoutes,
     cookieMutationOrigins: readCookieMutations(given.cookieMutations),
     openapi: readOpenapi(given.openapi),
@@ -137,6 +140,14 @@ function readAudit (value: unknown): CompleteOptions['audit'] {
     }]
   })) as Wording
   return { wording, retention: readDuration('audit.retention', given.retention, 400 * DAY) }
+}
+
+function readRevocation (value: unknown): CompleteOptions['revocation'] {
+  const { maxDelay, channel } = readOptionalObject('revocation', value, ['maxDelay', 'channel'])
+  return {
+    maxDelay: maxDelay === 0 ? 0 : readDuration('revocation.maxDelay', maxDelay, 0, { max: HOUR }),
+    channel: channel === undefined ? null : readMethods<RevocationChannel>('revocation.channel', channel, ['open', 'publish', 'close'])
+  }
 }
 
 function readOpenapi (value: unknown): CompleteOptions['openapi'] {

@@ -4,6 +4,7 @@ import type { AccountEvent } from '../audit/account-event.js'
 import type { Access, Environment } from '../keys/api-key.js'
 import type { Peppers } from '../keys/key-hash.js'
 import type { Scope } from '../register.js'
+import type { RevocationChannel } from '../revocation/channel.js'
 import type { SessionResolver } from '../sessions/session.js'
 import type { Storage } from '../storage/storage.js'
 import type { Clock, Duration } from '../time.js'
@@ -41,6 +42,7 @@ export interface SelfServeKeysOptions {
   authorize?: Authorize
   /** Called after the commit of every change. What it throws is logged; the answer does not wait for it. @default none */
   onEvent?: (event: AccountEvent) => unknown
+  revocation?: RevocationOptions
   accountRoutes?: {
     /** Of authenticated mutations, by account. `false`: none. @default { max: 60, timeWindow: '1 minute' } */
     rateLimit?: false | Omit<RateLimitOption, 'name'>
@@ -127,6 +129,20 @@ export interface KeyOptions {
   accept?: Array<{ pattern: RegExp, maxLength: number, hash: 'sha256' }>
   /** How long revoked and expired keys are kept; at least as long as usage. @default '400 days' */
   retention?: Duration
+  /** Keys held in memory at most, some 2 kB each, where `revocation.maxDelay` allows that; from 2. @default 10000 */
+  cacheSize?: number
+}
+
+/** How soon a change of a key holds on other instances. */
+export interface RevocationOptions {
+  /**
+   * How long another instance may still accept a key that was revoked, or let it do what it may no longer do. `0`: not at
+   * all, the storage is asked for every request. More: this long, keys are held in memory. At most an hour.
+   * @default 0
+   */
+  maxDelay?: 0 | Duration
+  /** Tells other instances of changes at once: `postgresChannel`, `redisChannel`. `maxDelay` holds also where it fails. @default none */
+  channel?: RevocationChannel
 }
 
 /** How usage is recorded and kept. */

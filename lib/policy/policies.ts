@@ -26,6 +26,8 @@ export interface Policies {
   current (accountId: string): Policy | Promise<Policy>
   /** Forgets it, also what is being resolved. */
   invalidate (accountId: string): void
+  /** Forgets all. */
+  invalidateAll (): void
 }
 
 export interface PoliciesParts {
@@ -37,7 +39,7 @@ export interface PoliciesParts {
 }
 
 /** For hosts without plans. */
-export const noPolicies: Policies = { fresh: async () => NO_POLICY, current: () => NO_POLICY, invalidate () {} }
+export const noPolicies: Policies = { fresh: async () => NO_POLICY, current: () => NO_POLICY, invalidate () {}, invalidateAll () {} }
 
 interface Remembered { readonly policy: Policy, freshUntil: number }
 
@@ -108,6 +110,10 @@ export function policies ({ settings: { resolve, cacheFor, onError }, clock, tim
     invalidate (accountId) {
       remembered.delete(accountId)
       asking.delete(accountId)
+    },
+    invalidateAll () {
+      remembered.clear()
+      asking.clear()
     }
   }
 }

@@ -1,5 +1,6 @@
 // Counts rate limits in Redis, for any number of instances: one script a call, one round trip, the server's clock.
 import { scriptDigest } from '../crypto.js'
+import { checkConnected } from '../redis-connection.js'
 import { decide, stateOf, type Window } from './decision.js'
 import type { Bucket, RateLimitStore } from './rate-limit.js'
 
@@ -52,20 +53,13 @@ end
 return windows`
 const DIGEST = scriptDigest(SCRIPT)
 
-/** Where ioredis would queue a command until it has reconnected, long after the request that waits for it was answered. */
-const AWAY: ReadonlySet<string> = new Set(['close', 'reconnecting', 'disconnecting', 'end'])
-
 /** The store for several instances: `rateLimit: { limits, store: redisRateLimitStore({ client: new Redis() }) }`. */
 export function redisRateLimitStore ({ client, prefix = 'self-serve-keys:' }: RedisRateLimitStoreOptions): RateLimitStore {
   // The part in braces says where a cluster keeps a counter. It begins with a letter: an empty one would be none.
   const nameOf = ({ id, owner }: Bucket): string => `${prefix}{a:${owner}}:${id}`
 
-  const checkConnection = (): void => {
-    if (AWAY.has(client.status)) throw new Error(`The connection to Redis is in the state "${client.status}".`)
-  }
-
   const run = async (buckets: readonly Bucket[], cost: number): Promise<Window[]> => {
-    checkConnection()
+    checkConnected(client)
     const input = [...buckets.map(nameOf), cost, ...buckets.flatMap(({ limit }) => [limit.max, limit.windowMs])]
     let answer: unknown
     try {
@@ -92,7 +86,7 @@ export function redisRateLimitStore ({ client, prefix = 'self-serve-keys:' }: Re
     },
 
     async reset (buckets) {
-      checkConnection()
+      checkConnected(client)
       await client.del(...buckets.map(nameOf))
     }
   }

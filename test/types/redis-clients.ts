@@ -1,6 +1,6 @@
 // Every kind of ioredis client is what the Redis store asks for.
 import { Cluster, Redis, type ClusterStatus, type RedisStatus } from 'ioredis'
-import { redisRateLimitStore, type RedisClient } from 'fastify-self-serve-keys/redis'
+import { redisChannel, redisRateLimitStore, type RedisClient } from 'fastify-self-serve-keys/redis'
 
 export const clients = (): RedisClient[] => [
   new Redis(), new Redis(6379, 'localhost', { lazyConnect: true }), new Redis({ protocol: 3, replyMapping: 'resp3' }), new Redis().duplicate(),
@@ -14,3 +14,8 @@ export const away = ['close', 'reconnecting', 'disconnecting', 'end'] as const s
 redisRateLimitStore({ client: new Redis().pipeline() })
 // @ts-expect-error -- the options of a client are none
 redisRateLimitStore({ client: new Redis().options })
+
+/** The channel takes a plain client, which it can make another of. */
+export const channels = [redisChannel({ client: new Redis() }), redisChannel({ client: new Redis({ lazyConnect: true }), name: 'x', heartbeat: 1000 })]
+// @ts-expect-error -- a cluster is duplicated in another way
+redisChannel({ client: new Cluster(['redis://localhost:7000']) })

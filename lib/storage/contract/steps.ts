@@ -3,7 +3,6 @@ import assert from 'node:assert/strict'
 import type { StoredAuditEntry } from '../../audit/audit-entry.js'
 import { ulid } from '../../crypto.js'
 import type { KeyStatus, NewKey, StoredKey } from '../../keys/api-key.js'
-import type { KeyDigest } from '../../keys/key-hash.js'
 import { DAY } from '../../time.js'
 import type { KeyOutcome, SiteOutcome, Storage, UsageEvent } from '../storage.js'
 import { ACCOUNT, issuing, NOW, OTHER_ACCOUNT, revoking, rotating } from './samples.js'
@@ -44,7 +43,7 @@ export async function issueIn (storage: Storage, status: KeyStatus, overrides: P
 }
 
 /** The key under the first of the digests that one is stored under. */
-export async function keyByHash (storage: Storage, digests: readonly KeyDigest[]): Promise<StoredKey | null> {
+export async function keyByHash (storage: Storage, digests: Parameters<Storage['findKeyByHash']>[0]): Promise<StoredKey | null> {
   return (await storage.findKeyByHash(digests))?.key ?? null
 }
 

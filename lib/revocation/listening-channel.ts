@@ -1,0 +1,89 @@
+// What the channels have in common: a connection that listens, tried out again and again, and replaced when it breaks.
+import { setTimeout as sleep } from 'node:timers/promises'
+import { makeError } from '../errors.js'
+import { within } from '../time.js'
+import type { ChannelListener, RevocationChannel } from './channel.js'
+
+/** ms between two trials, and ms that an answer may take: a connection that was cut does not say so by itself. */
+export const HEARTBEAT = 5000
+/** ms before a connection that broke is replaced. */
+const PAUSE = 500
+
+/** A connection that is there, and may be made to listen. */
+export interface ListeningConnection {
+  listen (receive: (message: string) => void): Promise<unknown>
+  /** Answers while messages would arrive. */
+  ping (): Promise<unknown>
+  /** Called once. */
+  end (): void
+}
+
+export interface ListeningChannelParts {
+  /** ms */
+  readonly heartbeat: number
+  /**
+   * @param broken to be called when the connection breaks by itself
+   * @param over comes when nobody needs the connection any more, perhaps before it is there
+   */
+  readonly connect: (broken: (error: Error) => void, over: AbortSignal) => Promise<ListeningConnection>
+  readonly publish: (message: string) => Promise<unknown>
+}
+
+export function listeningChannel ({ heartbeat, connect, publish }: ListeningChannelParts): RevocationChannel {
+  const closing = new AbortController()
+
+  /** One connection, from its first attempt to its end. Rejects when it breaks. */
+  const session = async ({ receive, listening }: ChannelListener, lost: (error: unknown) => void): Promise<void> => {
+    const broken = new AbortController()
+    const over = AbortSignal.any([closing.signal, broken.signal])
+    const answered = async (answer: Promise<unknown>): Promise<void> => {
+      await within(heartbeat, answer, () => new Error(`no answer in ${heartbeat} ms`))
+      broken.signal.throwIfAborted()
+    }
+    // No second attempt while one is under way: a pool would be emptied by them.
+    const slow = setTimeout(() => { lost(new Error(`no connection in ${heartbeat} ms`)) }, heartbeat).unref()
+    const connection = await connect((error) => { broken.abort(error) }, over).finally(() => { clearTimeout(slow) })
+    try {
+      await answered(connection.listen(receive))
+      if (!over.aborted) listening()
+      while (!over.aborted) {
+        await wait(heartbeat, over)
+        if (!over.aborted) await answered(connection.ping())
+      }
+      broken.signal.throwIfAborted()
+    } finally {
+      connection.end()
+    }
+  }
+
+  /** Never rejects. */
+  const run = async (listener: ChannelListener): Promise<void> => {
+    const lost = (error: unknown): void => {
+      if (!closing.signal.aborted) listener.lost(error)
+    }
+    while (!closing.signal.aborted) {
+      await session(listener, lost).catch(lost)
+      await wait(PAUSE, closing.signal)
+    }
+  }
+
+  return {
+    open (listener) { run(listener) },
+    async publish (message) { await publish(message) },
+    async close () {
+      closing.abort()
+    }
+  }
+}
+
+/** Until the time is over, or the signal comes. Keeps no process alive. */
+async function wait (ms: number, signal: AbortSignal): Promise<void> {
+  await sleep(ms, undefined, { ref: false, signal }).catch(() => {})
+}
+
+/** @throws INVALID_OPTION */
+export function checkHeartbeat (channel: string, heartbeat: number): void {
+  if (!Number.isSafeInteger(heartbeat) || heartbeat < 10 || heartbeat > 3_600_000) {
+    throw makeError('INVALID_OPTION', { message: `${channel}: "heartbeat" must be an integer from 10 to 3600000 (ms).`, details: { option: 'heartbeat' } })
+  }
+}

@@ -1,0 +1,66 @@
+// The revocation channel over Redis: publish and subscribe.
+import { makeError } from '../errors.js'
+import { checkConnected } from '../redis-connection.js'
+import type { RevocationChannel } from './channel.js'
+import { checkHeartbeat, HEARTBEAT, listeningChannel } from './listening-channel.js'
+
+/** What is used of ioredis' client: a plain one. For a cluster, one to any node of it: messages reach all nodes. */
+export interface RedisChannelClient {
+  readonly status: string
+  publish (channel: string, message: string): Promise<unknown>
+  duplicate (override: typeof SUBSCRIBER): RedisSubscriber
+}
+/** A connection of ours, made like the host's. */
+export interface RedisSubscriber {
+  connect (): Promise<unknown>
+  subscribe (channel: string): Promise<unknown>
+  ping (): Promise<unknown>
+  disconnect (): void
+  on (event: 'message', listener: (channel: string, message: string) => void): unknown
+  on (event: 'error', listener: (error: Error) => void): unknown
+  on (event: 'end', listener: () => void): unknown
+}
+
+export interface RedisChannelOptions {
+  /** The host's ioredis client, which stays the host's to close. It sends; a duplicate of it, which is ours, listens. */
+  client: RedisChannelClient
+  /** Name of the channel; hosts that share a Redis need one each. @default 'self-serve-keys' */
+  name?: string
+  /** ms between two trials of the connection that listens. @default 5000 */
+  heartbeat?: number
+}
+
+/** What broke is replaced by us, who then know that messages may have been missed. */
+const SUBSCRIBER = { lazyConnect: true, autoResubscribe: false, retryStrategy: () => null }
+
+/** `revocation: { maxDelay, channel: redisChannel({ client }) }`. @throws INVALID_OPTION */
+export function redisChannel ({ client, name = 'self-serve-keys', heartbeat = HEARTBEAT }: RedisChannelOptions): RevocationChannel {
+  if (typeof name !== 'string' || name === '') {
+    throw makeError('INVALID_OPTION', { message: 'redisChannel: "name" must be text.', details: { option: 'name' } })
+  }
+  checkHeartbeat('redisChannel', heartbeat)
+  return listeningChannel({
+    heartbeat,
+    async connect (broken, over) {
+      const subscriber = client.duplicate(SUBSCRIBER)
+      subscriber.on('error', broken)
+      subscriber.on('end', () => { broken(new Error('The connection ended.')) })
+      over.addEventListener('abort', () => { subscriber.disconnect() })
+      await subscriber.connect()
+      return {
+        async listen (receive) {
+          subscriber.on('message', (channel, message) => {
+            if (channel === name) receive(message)
+          })
+          await subscriber.subscribe(name)
+        },
+        ping: async () => await subscriber.ping(),
+        end: () => { subscriber.disconnect() }
+      }
+    },
+    async publish (message) {
+      checkConnected(client)
+      await client.publish(name, message)
+    }
+  })
+}

@@ -1,0 +1,179 @@
+// Keys held in memory: for how long, how many, and what an eviction does to questions under way.
+import t from 'tap'
+import { sha256 } from '../lib/crypto.js'
+import type { FoundKey } from '../lib/keys/api-key.js'
+import { keyCache } from '../lib/keys/key-cache.js'
+import { generateKey, hasKeyShape } from '../lib/keys/key-format.js'
+import { keyHasher } from '../lib/keys/key-hash.js'
+import { keyLookup } from '../lib/keys/key-lookup.js'
+import { testClock } from './helpers/app.js'
+import { storedKey } from './helpers/keys.js'
+
+const found = (publicId: string, accountId = 'user_a'): FoundKey => ({ key: storedKey({ publicId, accountId }), siteOrigins: [] })
+
+t.test('keys in memory', async (t) => {
+  const cacheOf = (maxSize = 100) => {
+    const clock = testClock()
+    return { clock, cache: keyCache({ maxAge: 1000, maxSize, clock }) }
+  }
+
+  t.test('serve until they are as old as they may be, from when they were asked for', async (t) => {
+    const { clock, cache } = cacheOf()
+    const askedAt = clock.monotonic()
+    clock.pass(400)
+    const one = found('key_1')
+    cache.put('d1', one, askedAt)
+    t.equal(cache.get('d1'), one)
+    t.equal(cache.get('d2'), undefined)
+    clock.pass(599)
+    t.equal(cache.get('d1'), one)
+    clock.pass(1)
+    t.equal(cache.get('d1'), undefined, 'a thousand ms after the question, not after the answer')
+    cache.put('d1', one, clock.monotonic())
+    t.equal(cache.get('d1'), one)
+  })
+
+  t.test('are gone after an eviction of the key, the account or all, and no others are', async (t) => {
+    const { clock, cache } = cacheOf()
+    const held = [found('key_1'), found('key_2'), found('key_3', 'user_b')]
+    const digests = (): string[] => ['d0', 'd1', 'd2'].filter((digest) => cache.get(digest) !== undefined)
+    const fill = (): void => {
+      clock.pass(1)
+      held.forEach((one, place) => { cache.put(`d${place}`, one, clock.monotonic()) })
+      clock.pass(1)
+      t.same(digests(), ['d0', 'd1', 'd2'])
+    }
+    fill()
+    cache.evictKey('key_1')
+    t.same(digests(), ['d1', 'd2'])
+    cache.evictKey('key_1')
+    fill()
+    cache.evictAccount('user_a')
+    t.same(digests(), ['d2'])
+    fill()
+    cache.evictAll()
+    t.same(digests(), [])
+    t.equal(cache.size, 0)
+    fill()
+    cache.evictKey('key_unknown')
+    cache.evictAccount('key_1')
+    t.same(digests(), ['d0', 'd1', 'd2'], 'an account that is called like a key is another thing')
+  })
+
+  t.test('are not filled by a question that was asked before an eviction, however late its answer comes', async (t) => {
+    for (const evict of [(cache: ReturnType<typeof keyCache>) => { cache.evictKey('key_1') }, (cache: ReturnType<typeof keyCache>) => { cache.evictAccount('user_a') }, (cache: ReturnType<typeof keyCache>) => { cache.evictAll() }]) {
+      const { clock, cache } = cacheOf()
+      const askedAt = clock.monotonic()
+      clock.pass(10)
+      evict(cache)
+      for (const wait of [0, 500, 489, 1, 5000]) {
+        clock.pass(wait)
+        cache.put('d1', found('key_1'), askedAt)
+        t.equal(cache.get('d1'), undefined, `${wait} ms later`)
+      }
+      // Notes of evictions are thrown away only when everything from before them is too old.
+      for (let other = 0; other < 10; other++) cache.evictKey(`key_other${other}`)
+      cache.put('d1', found('key_1'), askedAt)
+      t.equal(cache.get('d1'), undefined)
+      clock.pass(1)
+      cache.put('d1', found('key_1'), clock.monotonic())
+      t.ok(cache.get('d1'))
+    }
+  })
+
+  t.test('are bounded, and what is dropped is what came first', async (t) => {
+    const { clock, cache } = cacheOf(10)
+    for (let place = 0; place < 1000; place++) {
+      cache.put(`d${place}`, found(`key_${place}`), clock.monotonic())
+      t.ok(cache.size <= 10, 'never more than ten')
+    }
+    t.ok(cache.get('d999'))
+    t.equal(cache.get('d0'), undefined)
+    // The same key again takes no room.
+    for (let turn = 0; turn < 100; turn++) cache.put('d999', found('key_999'), clock.monotonic())
+    t.ok(['d995', 'd996', 'd997', 'd998'].every((digest) => cache.get(digest) !== undefined))
+  })
+
+  t.test('all go when more evictions come at once than are worth remembering', async (t) => {
+    const { clock, cache } = cacheOf()
+    cache.put('d1', found('key_1'), clock.monotonic())
+    clock.pass(1)
+    for (let place = 0; place < 10_000; place++) cache.evictKey(`key_other${place}`)
+    t.ok(cache.get('d1'))
+    cache.evictKey('key_other')
+    t.equal(cache.get('d1'), undefined)
+    t.equal(cache.size, 0)
+  })
+})
+
+t.test('a lookup', async (t) => {
+  const lookupOf = (answer: (digest: string) => FoundKey | null | Promise<FoundKey | null>) => {
+    const clock = testClock()
+    const cache = keyCache({ maxAge: 1000, maxSize: 100, clock })
+    const hasher = keyHasher({ current: 'p1', keys: { p1: 'x'.repeat(32) } })
+    const calls = { storage: 0, hashes: 0 }
+    const find = keyLookup({
+      storage: { findKeyByHash (digests) { calls.storage++; return answer(digests[0]!.hash) } },
+      hasher: { ...hasher, candidates (plaintext) { calls.hashes++; return hasher.candidates(plaintext) } },
+      isKeyShaped: hasKeyShape,
+      cache,
+      clock
+    })
+    const key = (plaintext: string, publicId = 'key_1'): FoundKey => ({ key: storedKey({ publicId, ...hasher.current(plaintext) }), siteOrigins: [] })
+    return { clock, cache, calls, find, key }
+  }
+
+  t.test('asks the storage once, and neither it nor a pepper again while the key is held', async (t) => {
+    const plaintext = generateKey('sk_live_')
+    for (const later of [false, true]) {
+      const lookup = lookupOf(() => later ? Promise.resolve(stored) : stored)
+      const stored = lookup.key(plaintext)
+      t.equal(await lookup.find(plaintext), stored)
+      for (let turn = 0; turn < 100; turn++) t.equal(lookup.find(plaintext), stored, 'at once')
+      t.same(lookup.calls, { storage: 1, hashes: 1 })
+      lookup.clock.pass(1000)
+      t.equal(await lookup.find(plaintext), stored)
+      t.same(lookup.calls, { storage: 2, hashes: 2 })
+    }
+  })
+
+  t.test('holds nothing of keys that are unknown, malformed, or not what was asked for', async (t) => {
+    let stranger: FoundKey | null = null
+    const lookup = lookupOf(() => stranger)
+    for (let turn = 0; turn < 1000; turn++) t.equal(lookup.find(generateKey('sk_live_')), null)
+    t.equal(lookup.calls.storage, 1000)
+    stranger = lookup.key(generateKey('sk_live_'))
+    t.equal(lookup.find(generateKey('sk_live_')), null)
+    for (const text of ['', 'x', `${generateKey('sk_live_')}x`, sha256('x'), undefined as never]) t.equal(lookup.find(text), null)
+    t.equal(lookup.calls.storage, 1001, 'what has not the shape of a key asks nobody')
+    t.equal(lookup.cache.size, 0)
+  })
+
+  t.test('asks for itself: it never waits for an answer that was asked for before a revocation', async (t) => {
+    const plaintext = generateKey('sk_live_')
+    const answers: Array<(found: FoundKey) => void> = []
+    const lookup = lookupOf(async () => await new Promise((resolve) => { answers.push(resolve) }))
+    const before = lookup.find(plaintext)
+    lookup.clock.pass(5)
+    lookup.cache.evictKey('key_1')
+    lookup.clock.pass(5)
+    const after = lookup.find(plaintext)
+    t.equal(answers.length, 2)
+    const revoked = { ...lookup.key(plaintext), key: { ...lookup.key(plaintext).key, revokedAt: 1 } }
+    answers[1]!(revoked)
+    t.equal(await after, revoked)
+    answers[0]!(lookup.key(plaintext))
+    t.equal((await before)!.key.revokedAt, null, 'it began before')
+    t.not((await lookup.find(plaintext))?.key.revokedAt, null, 'and what it was answered serves nobody else')
+    t.equal(answers.length, 2)
+  })
+
+  t.test('that fails leaves nothing behind', async (t) => {
+    const plaintext = generateKey('sk_live_')
+    let down = true
+    const lookup = lookupOf(() => down ? Promise.reject(new Error('down')) : lookup.key(plaintext))
+    await t.rejects(Promise.resolve(lookup.find(plaintext)), { message: 'down' })
+    down = false
+    t.ok(await lookup.find(plaintext))
+  })
+})
