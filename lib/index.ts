@@ -39,6 +39,7 @@ export type { AuditBy, AuditNote, Audited, Change, NewAuditEntry, StoredAuditEnt
 export type { AuditEntry, AuditLog, AuditOptions as AuditListOptions, AuditPage, HostEntry } from './audit/audit-log.js'
 export type { Site, SiteOperations } from './sites/site-operations.js'
 export type { UsagePerKey, UsageRequest, UsageSnapshot, UsageTimelineSlot } from './usage/snapshot.js'
+export type { UsageOwner, UsageSinkBatch, UsageSinkEvent } from './usage/sink.js'
 export type { UsageWindow } from './usage/windows.js'
 export type { ErrorCode, ErrorDetails, SelfServeKeysError } from './errors.js'
 export type { Clock, Duration } from './time.js'

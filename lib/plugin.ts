@@ -50,9 +50,9 @@ const plugin: FastifyPluginAsync<SelfServeKeysOptions> = async (app, options) =>
   const complete = app.printRoutes().trim() === '(empty tree)'
 
   const storage = guardedStorage(settings.storage ?? await defaultStorage(app), timeout)
-  const { verifier, limiter, failures, recorder, rehashes, evictions, operations } = servicesOf(settings, storage, app.log)
+  const { verifier, limiter, failures, recorder, sink, rehashes, evictions, operations } = servicesOf(settings, storage, app.log)
   const rules = routeRules(settings.scopes)
-  const work = upkeep({ storage, recorder, rehashes, evictions, settings, log: app.log })
+  const work = upkeep({ storage, recorder, sink, rehashes, evictions, settings, log: app.log })
   const selfServeKeys: SelfServeKeys = {
     ...operations,
     async verify (plaintext, requirement = {}) {
@@ -65,7 +65,7 @@ const plugin: FastifyPluginAsync<SelfServeKeysOptions> = async (app, options) =>
     routes: () => ({ complete, routes: rules.list() }),
     flush: work.flush,
     prune: work.prune,
-    stats: () => ({ usageBuffered: recorder?.buffered ?? 0, usageDropped: recorder?.dropped ?? 0 })
+    stats: () => ({ usageBuffered: recorder?.buffered ?? 0, usageDropped: recorder?.dropped ?? 0, usageSinkDropped: sink?.dropped ?? 0 })
   }
 
   app.decorate('selfServeKeys', selfServeKeys)

@@ -21,6 +21,7 @@ import { evictions, type Evictions } from './revocation/evictions.js'
 import { siteOperations } from './sites/site-operations.js'
 import type { Storage } from './storage/storage.js'
 import { usageRecorder, type UsageRecorder } from './usage/recorder.js'
+import { sinkQueue, type SinkQueue } from './usage/sink.js'
 import { usageSnapshot } from './usage/snapshot.js'
 
 /** Rows that one step of an erasure removes. */
@@ -32,6 +33,8 @@ export interface Services {
   readonly failures: FailedVerifications
   /** null: no usage is recorded. */
   readonly recorder: UsageRecorder | null
+  /** null: nobody is told of recorded usage. */
+  readonly sink: SinkQueue | null
   readonly rehashes: RehashQueue
   readonly evictions: Evictions
   readonly operations: Pick<SelfServeKeys, 'keys' | 'usage' | 'sites' | 'audit' | 'policy' | 'accounts'>
@@ -51,7 +54,8 @@ export function servicesOf (settings: CompleteOptions, guarded: Storage, log: Lo
   const storage = cache === null && channel === null ? guarded : evictingStorage(guarded, forgetting)
   const hasher = keyHasher(peppers)
   const rehashes = rehashQueue(storage)
-  const recorder = usage === null ? null : usageRecorder({ storage, clock, maxBuffered: usage.maxBuffered, log })
+  const sink = usage?.sink == null ? null : sinkQueue({ sink: usage.sink, log })
+  const recorder = usage === null ? null : usageRecorder({ storage, clock, maxBuffered: usage.maxBuffered, sink, log })
   const tell = telling(settings.onEvent, log)
   const announce = announcing(tell)
   const onOldHash: Parameters<typeof keyVerifier>[0]['onOldHash'] = (key, plaintext) => {
@@ -63,6 +67,7 @@ export function servicesOf (settings: CompleteOptions, guarded: Storage, log: Lo
     limiter,
     failures: failedVerifications(failureLimit, clock),
     recorder,
+    sink,
     rehashes,
     evictions: forgetting,
     operations: {

@@ -8,6 +8,7 @@ import { slotStart } from './storage/slots.js'
 import type { Storage } from './storage/storage.js'
 import { HOUR, MINUTE, within } from './time.js'
 import type { UsageRecorder } from './usage/recorder.js'
+import type { SinkQueue } from './usage/sink.js'
 
 /** Rows that one step of pruning removes at most, so that no other write waits long. */
 const PRUNE_STEP = 2000
@@ -28,13 +29,15 @@ export interface UpkeepParts {
   readonly storage: Storage
   /** null: no usage is recorded. */
   readonly recorder: UsageRecorder | null
+  /** null: nobody is told of recorded usage. */
+  readonly sink: Pick<SinkQueue, 'drained'> | null
   readonly rehashes: RehashQueue
   readonly evictions: Pick<Evictions, 'open' | 'close'>
   readonly settings: Pick<CompleteOptions, 'clock' | 'keys' | 'usage' | 'audit'>
   readonly log: Record<'debug' | 'warn' | 'error', (details: object, message: string) => void>
 }
 
-export function upkeep ({ storage, recorder, rehashes, evictions, settings, log }: UpkeepParts): Upkeep {
+export function upkeep ({ storage, recorder, sink, rehashes, evictions, settings, log }: UpkeepParts): Upkeep {
   const { clock, keys, usage, audit } = settings
   const repeated: Repeated[] = []
   const stopping = new AbortController()
@@ -59,6 +62,7 @@ export function upkeep ({ storage, recorder, rehashes, evictions, settings, log 
   const written = async (): Promise<void> => {
     await Promise.all(repeated.map(async (work) => { await work.stop() }))
     await flush()
+    await sink?.drained()
   }
 
   return {

@@ -26,7 +26,7 @@ const LAYERS: ReadonlyArray<readonly string[]> = [
     'keys/verify-key.ts', 'keys/key-lookup.ts', 'keys/rehash-queue.ts'
   ],
   ['keys/key-operations.ts', 'keys/judge-key.ts', 'keys/key-refusals.ts', 'keys/key-settings.ts', 'keys/new-key.ts'],
-  ['policy/'], ['rate-limit/', 'usage/windows.ts'], ['storage/'],
+  ['policy/'], ['rate-limit/', 'usage/windows.ts', 'usage/sink.ts'], ['storage/'],
   ['sites/site-changes.ts'],
   [
     'keys/key-lifecycle.ts', 'keys/key-succession.ts', 'keys/intention-parts.ts', 'keys/key-rotation.ts', 'keys/key-changes.ts', 'keys/acting-key.ts'

@@ -922,7 +922,7 @@ t.test('app.selfServeKeys, on a host', async (t) => {
     t.same(await verify('nonsense'), { ok: false, code: 'INVALID_API_KEY', message: 'The API key is not valid.' })
     await keys.revoke(by, apiKey.publicId)
     t.same(await verify(plaintextKey!), { ok: false, code: 'INVALID_API_KEY', message: 'The API key was revoked.' })
-    t.same(app.selfServeKeys.stats(), { usageBuffered: 0, usageDropped: 0 })
+    t.same(app.selfServeKeys.stats(), { usageBuffered: 0, usageDropped: 0, usageSinkDropped: 0 })
     t.match((await keys.get(ACCOUNT, apiKey.publicId)).rateLimits, [{ remaining: 3 }])
   })
 })

@@ -4,6 +4,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import t from 'tap'
 import { memoryStorage, type Storage } from '../lib/index.js'
 import { kyselyStorage } from '../lib/storage/kysely/index.js'
+import type { StoredKey } from '../lib/keys/api-key.js'
 import { noPolicies } from '../lib/policy/policies.js'
 import { keyLimiter } from '../lib/rate-limit/key-limiter.js'
 import { memoryRateLimitStore } from '../lib/rate-limit/memory-store.js'
@@ -11,6 +12,7 @@ import { slotNumber, slotStart } from '../lib/storage/slots.js'
 import { BATCH_MEMORY, type RecordedEvent, type UsageBatch, type UsageEvent, type UsageRows } from '../lib/storage/storage.js'
 import { DAY, HOUR, MINUTE } from '../lib/time.js'
 import { usageRecorder } from '../lib/usage/recorder.js'
+import { sinkQueue, type UsageSinkBatch } from '../lib/usage/sink.js'
 import { usageSnapshot } from '../lib/usage/snapshot.js'
 import { slotsOf, WINDOWS, type UsageWindow } from '../lib/usage/windows.js'
 import { deferred, hostOf, testClock, watched, type TestClock } from './helpers/app.js'
@@ -157,6 +159,7 @@ t.test('the snapshot', async (t) => {
 function recorderOn ({ maxBuffered = 10_000, clock = testClock() } = {}) {
   const written: UsageBatch[] = []
   const sent: UsageBatch[] = []
+  const told: unknown[] = []
   const lines: Array<{ level: 'warn' | 'info', message: string, details: Record<string, unknown> }> = []
   /** What the next calls do besides committing: 'lost' fails before, 'unanswered' after the commit; then all is well. */
   const outcomes: Array<'lost' | 'unanswered'> = []
@@ -164,6 +167,7 @@ function recorderOn ({ maxBuffered = 10_000, clock = testClock() } = {}) {
   const recorder = usageRecorder({
     clock,
     maxBuffered,
+    sink: { push (batch) { told.push(batch) } },
     log: {
       warn (details, message) { lines.push({ level: 'warn', message, details: details as Record<string, unknown> }) },
       info (details, message) { lines.push({ level: 'info', message, details: details as Record<string, unknown> }) }
@@ -179,11 +183,11 @@ function recorderOn ({ maxBuffered = 10_000, clock = testClock() } = {}) {
       }
     }
   })
-  return { recorder, written, sent, lines, outcomes, clock, block: (until: Promise<void>) => { gate = until } }
+  return { recorder, written, sent, told, lines, outcomes, clock, block: (until: Promise<void>) => { gate = until } }
 }
 
 const key = storedKey()
-const numbered = (number: number): UsageEvent => event(key, NOW + number)
+const numbered = (number: number): [UsageEvent, StoredKey] => [event(key, NOW + number), key]
 const timesOf = (batches: UsageBatch[]): number[] => batches.flatMap(({ events }) => events.map(({ time }) => time - NOW))
 const upTo = (count: number): number[] => Array.from({ length: count }, (_item, place) => place)
 
@@ -191,11 +195,11 @@ t.test('the recorder', async (t) => {
   t.test('only buffers until a flush, then writes everything once, in order, in batches of a thousand at most', async (t) => {
     const { recorder, written, sent } = recorderOn()
     const blocked = deferred()
-    for (let i = 0; i < 999; i++) recorder.record(numbered(i))
+    for (let i = 0; i < 999; i++) recorder.record(...numbered(i))
     t.equal(sent.length, 0)
     t.equal(recorder.buffered, 999)
     await recorder.flush()
-    for (let i = 999; i < 3500; i++) recorder.record(numbered(i))
+    for (let i = 999; i < 3500; i++) recorder.record(...numbered(i))
     await recorder.flush()
     blocked.resolve()
     t.same(timesOf(written), upTo(3500))
@@ -211,7 +215,7 @@ t.test('the recorder', async (t) => {
     const { recorder, sent, block } = recorderOn()
     const blocked = deferred()
     block(blocked.promise)
-    for (let i = 0; i < 1500; i++) recorder.record(numbered(i))
+    for (let i = 0; i < 1500; i++) recorder.record(...numbered(i))
     t.equal(sent.length, 1)
     t.equal(recorder.buffered, 1500)
     blocked.resolve()
@@ -222,9 +226,9 @@ t.test('the recorder', async (t) => {
   t.test('does not try at each event of an outage: the interval does', async (t) => {
     const { recorder, sent, outcomes, written } = recorderOn()
     outcomes.push('lost')
-    for (let i = 0; i < 1000; i++) recorder.record(numbered(i))
+    for (let i = 0; i < 1000; i++) recorder.record(...numbered(i))
     await new Promise(setImmediate)
-    for (let i = 1000; i < 3000; i++) recorder.record(numbered(i))
+    for (let i = 1000; i < 3000; i++) recorder.record(...numbered(i))
     t.equal(sent.length, 1)
     await recorder.flush()
     t.same(timesOf(written), upTo(3000))
@@ -232,16 +236,17 @@ t.test('the recorder', async (t) => {
 
   t.test('sends a failed batch again as it was, under the same id, also when it had been committed', async (t) => {
     for (const outcome of ['lost', 'unanswered'] as const) {
-      const { recorder, written, sent, outcomes, clock } = recorderOn()
+      const { recorder, written, sent, told, outcomes, clock } = recorderOn()
       outcomes.push(outcome, outcome)
-      for (let i = 0; i < 3; i++) recorder.record(numbered(i))
+      for (let i = 0; i < 3; i++) recorder.record(...numbered(i))
       await t.rejects(recorder.flush())
       t.equal(recorder.buffered, 3, 'what was not acknowledged stays')
       clock.pass(1000)
-      recorder.record(numbered(3))
+      recorder.record(...numbered(3))
       await t.rejects(recorder.flush())
       await recorder.flush()
       t.same(timesOf(written), upTo(4))
+      t.same(told, written, 'whoever is told of batches is told once, of what the storage has')
       t.equal(sent[0], sent[1])
       t.equal(sent[1], sent[2])
       t.not(sent[3]?.id, sent[0]?.id)
@@ -257,6 +262,7 @@ t.test('the recorder', async (t) => {
     const recorder = usageRecorder({
       clock: testClock(),
       maxBuffered: 100,
+      sink: null,
       log: { warn () {}, info () {} },
       storage: {
         async recordUsage (batch) {
@@ -265,7 +271,7 @@ t.test('the recorder', async (t) => {
         }
       }
     })
-    for (let i = 0; i < 10; i++) recorder.record(event(issued, NOW))
+    for (let i = 0; i < 10; i++) recorder.record(event(issued, NOW), issued)
     await t.rejects(recorder.flush())
     await t.rejects(recorder.flush())
     fail = false
@@ -278,14 +284,14 @@ t.test('the recorder', async (t) => {
   t.test('never holds more than its bound, counts what it drops, and says so once', async (t) => {
     const { recorder, written, outcomes, lines } = recorderOn({ maxBuffered: 5 })
     outcomes.push('lost')
-    for (let i = 0; i < 4; i++) recorder.record(numbered(i))
+    for (let i = 0; i < 4; i++) recorder.record(...numbered(i))
     await t.rejects(recorder.flush())
-    for (let i = 4; i < 12; i++) recorder.record(numbered(i))
+    for (let i = 4; i < 12; i++) recorder.record(...numbered(i))
     t.equal(recorder.buffered, 5, 'the unacknowledged batch counts as well')
     t.equal(recorder.dropped, 7)
     await recorder.flush()
     t.same(timesOf(written), upTo(5), 'the oldest are kept')
-    recorder.record(numbered(99))
+    recorder.record(...numbered(99))
     t.equal(recorder.buffered, 1, 'there is room again')
     t.same(lines.map(({ level, message }) => `${level} ${message}`), [
       'warn usage could not be written; it is kept and tried again', 'warn usage events are dropped: the buffer is full', 'info usage is written again'
@@ -298,7 +304,7 @@ t.test('the recorder', async (t) => {
     const { recorder, outcomes, lines } = recorderOn()
     for (let round = 0; round < 2; round++) {
       outcomes.push('lost', 'unanswered', 'lost')
-      recorder.record(numbered(round))
+      recorder.record(...numbered(round))
       for (let i = 0; i < 3; i++) await t.rejects(recorder.flush())
       await recorder.flush()
     }
@@ -308,7 +314,7 @@ t.test('the recorder', async (t) => {
 
   t.test('says nothing while all is well', async (t) => {
     const { recorder, lines } = recorderOn()
-    recorder.record(numbered(0))
+    recorder.record(...numbered(0))
     await recorder.flush()
     t.same(lines, [])
   })
@@ -317,11 +323,11 @@ t.test('the recorder', async (t) => {
     const { recorder, written, sent, block } = recorderOn()
     const blocked = deferred()
     block(blocked.promise)
-    recorder.record(numbered(0))
+    recorder.record(...numbered(0))
     const first = recorder.flush()
-    recorder.record(numbered(1))
+    recorder.record(...numbered(1))
     const others = [recorder.flush(), recorder.flush(), recorder.flush()]
-    recorder.record(numbered(2))
+    recorder.record(...numbered(2))
     t.equal(sent.length, 1)
     blocked.resolve()
     await first
@@ -336,7 +342,7 @@ t.test('the recorder', async (t) => {
     const blocked = deferred()
     block(blocked.promise)
     outcomes.push('lost', 'lost')
-    recorder.record(numbered(0))
+    recorder.record(...numbered(0))
     const first = recorder.flush()
     const second = recorder.flush()
     blocked.resolve()
@@ -349,12 +355,12 @@ t.test('the recorder', async (t) => {
   t.test('gives a batch up when the storage may have forgotten its id: rather too few than twice', async (t) => {
     const { recorder, written, outcomes, clock, lines } = recorderOn()
     outcomes.push('unanswered')
-    recorder.record(numbered(0))
+    recorder.record(...numbered(0))
     await t.rejects(recorder.flush())
     clock.mono += BATCH_MEMORY - 1
     outcomes.push('unanswered')
     await t.rejects(recorder.flush())
-    recorder.record(numbered(1))
+    recorder.record(...numbered(1))
     clock.mono += 1
     await recorder.flush()
     t.same(timesOf(written), [0, 1])
@@ -366,7 +372,7 @@ t.test('the recorder', async (t) => {
   t.test('measures that age by the monotonic clock: a wall clock that jumps loses nothing', async (t) => {
     const { recorder, outcomes, clock, sent } = recorderOn()
     outcomes.push('lost')
-    recorder.record(numbered(0))
+    recorder.record(...numbered(0))
     await t.rejects(recorder.flush())
     clock.wall += 10 * BATCH_MEMORY
     await recorder.flush()
@@ -390,11 +396,11 @@ t.test('on a host', async (t) => {
     const { app } = await hostOf(t, { clock: testClock() })
     const { plaintextKey, apiKey } = await app.selfServeKeys.keys.issueDefault(by)
     await call(app, plaintextKey, 3)
-    t.same(app.selfServeKeys.stats(), { usageBuffered: 3, usageDropped: 0 })
+    t.same(app.selfServeKeys.stats(), { usageBuffered: 3, usageDropped: 0, usageSinkDropped: 0 })
     const snapshot = await app.selfServeKeys.usage.snapshot(ACCOUNT)
     t.match(snapshot, { window: '24h', totalRequests: 3, totalFailures: 0, perKey: [{ publicId: apiKey.publicId, requests: 3, lastUsedAt: '2026-01-15T12:34:56.789Z' }] })
     t.match(await app.selfServeKeys.usage.snapshot(ACCOUNT, { window: '1h' }), { window: '1h', totalRequests: 3 })
-    t.same(app.selfServeKeys.stats(), { usageBuffered: 0, usageDropped: 0 })
+    t.same(app.selfServeKeys.stats(), { usageBuffered: 0, usageDropped: 0, usageSinkDropped: 0 })
     t.equal((await app.selfServeKeys.keys.get(ACCOUNT, apiKey.publicId)).lastUsedAt, '2026-01-15T12:34:56.789Z')
   })
 
@@ -415,7 +421,7 @@ t.test('on a host', async (t) => {
     const { plaintextKey } = await app.selfServeKeys.keys.issueDefault(by)
     await call(app, plaintextKey, 2)
     await app.selfServeKeys.flush()
-    t.same(app.selfServeKeys.stats(), { usageBuffered: 0, usageDropped: 0 })
+    t.same(app.selfServeKeys.stats(), { usageBuffered: 0, usageDropped: 0, usageSinkDropped: 0 })
     t.match(await app.selfServeKeys.usage.snapshot(ACCOUNT), { totalRequests: 0 })
     t.equal(calls.some(({ name }) => name === 'recordUsage'), false)
     t.equal((await app.inject({ url: '/v1/me/usage', headers: { authorization: `Bearer ${ACCOUNT}` } })).statusCode, 404)
@@ -605,5 +611,112 @@ t.test('pruning', async (t) => {
   t.test('that fails says so', async (t) => {
     const { app } = await hostOf(t, { storage: { ...memoryStorage(), pruneUsage: async () => { throw new Error('down') } } })
     await t.rejects(app.selfServeKeys.prune(), { code: 'STORAGE_UNAVAILABLE', statusCode: 503, details: { part: 'storage', retryAfter: 1 } })
+  })
+})
+
+t.test('a sink', async (t) => {
+  type Line = [level: string, message: string]
+  const queueOn = (sink: (batch: UsageSinkBatch) => unknown) => {
+    const lines: Line[] = []
+    const queue = sinkQueue({ sink, log: { warn (_details, message) { lines.push(['warn', message]) }, info (_details, message) { lines.push(['info', message]) } } })
+    let batches = 0
+    const push = (count = 1): void => {
+      queue.push({ id: `batch ${batches++}`, sealedAt: NOW, events: Array.from({ length: count }, (_item, place) => event(key, NOW + place)) }, Array(count).fill(key))
+    }
+    return { queue, lines, push }
+  }
+
+  t.test('is given what was recorded, with whose it was, and nothing of how it is stored', async (t) => {
+    const given: UsageSinkBatch[] = []
+    const { app } = await hostOf(t, { clock: testClock(), usage: { prune: false, flushInterval: '1 week', sink: (batch) => { given.push(batch) } } })
+    const { plaintextKey, apiKey } = await app.selfServeKeys.keys.issue(by, { label: 'One', environment: 'test' })
+    const headers = { 'x-api-key': plaintextKey! }
+    await app.inject({ url: '/v1/blocks', headers })
+    await app.inject({ url: '/v1/blocks', headers })
+    t.same(given, [], 'not before the storage has it')
+    await app.selfServeKeys.flush()
+    await nextTurn()
+    t.equal(given.length, 1)
+    t.match(given[0]!.id, /^[0-9A-HJKMNP-TV-Z]{26}$/)
+    t.same(given[0]!.events.map(({ durationMs, ...rest }) => rest), Array(2).fill({
+      accountId: ACCOUNT,
+      publicId: apiKey.publicId,
+      environment: 'test',
+      time: NOW,
+      method: 'GET',
+      route: '/v1/blocks',
+      status: 200,
+      failureCode: null,
+      requestId: null
+    }))
+    t.ok(given[0]!.events.every(({ durationMs }) => durationMs >= 0))
+    const { recentRequests } = await app.selfServeKeys.usage.snapshot(ACCOUNT)
+    t.equal(recentRequests.length, 2)
+    t.notOk('accountId' in recentRequests[0]!)
+  })
+
+  t.test('gets one batch at a time, in their order, and holds nobody up', async (t) => {
+    const gate = deferred()
+    const given: string[] = []
+    let under = 0
+    const { queue, push } = queueOn(async ({ id }) => {
+      t.equal(++under, 1)
+      given.push(id)
+      await gate.promise
+      under--
+    })
+    for (let turn = 0; turn < 5; turn++) push()
+    await nextTurn()
+    t.same(given, ['batch 0'])
+    gate.resolve()
+    await queue.drained()
+    t.same(given, ['batch 0', 'batch 1', 'batch 2', 'batch 3', 'batch 4'])
+    t.equal(queue.dropped, 0)
+  })
+
+  t.test('that fails is told of once an outage; what it did not take is counted and not offered again', async (t) => {
+    const given: string[] = []
+    const answers: Array<() => unknown> = [
+      () => { throw new Error('down') }, async () => { throw new Error('down') }, () => {}, () => { throw undefined as never }, async () => {}
+    ]
+    const { queue, lines, push } = queueOn(({ id }) => {
+      given.push(id)
+      return answers.shift()!()
+    })
+    for (const count of [1, 10, 100, 1000, 10]) push(count)
+    await queue.drained()
+    t.same(given, ['batch 0', 'batch 1', 'batch 2', 'batch 3', 'batch 4'])
+    t.equal(queue.dropped, 1011)
+    const [fails, takes]: [Line, Line] = [
+      ['warn', 'usage.sink fails: what it does not take is not offered again'], ['info', 'usage.sink takes batches again']
+    ]
+    t.same(lines, [fails, takes, fails, takes])
+  })
+
+  t.test('that hangs fills a bounded queue, and stops no request, no flush and no end', async (t) => {
+    const { app, lines } = await hostOf(t, { usage: { prune: false, flushInterval: '1 week', sink: async () => await new Promise(() => {}) } })
+    const { plaintextKey } = await app.selfServeKeys.keys.issue(by, { label: 'One' })
+    for (let turn = 0; turn < 20; turn++) {
+      t.equal((await app.inject({ url: '/v1/blocks', headers: { 'x-api-key': plaintextKey! } })).statusCode, 200)
+      await app.selfServeKeys.flush()
+    }
+    t.same(app.selfServeKeys.stats(), { usageBuffered: 0, usageDropped: 0, usageSinkDropped: 4 })
+    t.equal((await app.selfServeKeys.usage.snapshot(ACCOUNT)).totalRequests, 20, 'nothing that is stored is lost')
+    const start = performance.now()
+    await app.close()
+    t.ok(performance.now() - start < 4000)
+    t.equal(lines.filter(({ msg }) => msg.startsWith('usage.sink fails')).length, 1)
+  })
+
+  t.test('is not given a batch that was never recorded, and one whose answer was lost only once', async (t) => {
+    const { recorder, told, outcomes } = recorderOn()
+    outcomes.push('lost', 'unanswered')
+    recorder.record(...numbered(1))
+    await t.rejects(recorder.flush())
+    t.same(told, [])
+    await t.rejects(recorder.flush())
+    t.same(told, [])
+    await recorder.flush()
+    t.equal(told.length, 1)
   })
 })

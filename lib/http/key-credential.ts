@@ -1,7 +1,7 @@
 // What a presented API key goes through, on protected routes and on account routes that are open to keys.
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { makeError } from '../errors.js'
-import { endOf, toVerifiedApiKey, type KeyRef, type StoredKey } from '../keys/api-key.js'
+import { endOf, toVerifiedApiKey, type StoredKey } from '../keys/api-key.js'
 import type { KeyRequirement, RequestSource } from '../keys/judge-key.js'
 import { cutScopes } from '../keys/scopes.js'
 import { unknownKey, type KeyVerifier } from '../keys/verify-key.js'
@@ -23,7 +23,7 @@ export interface KeyCredentialParts {
   readonly headers: readonly string[]
   readonly logBindings: boolean
   /** Called once for a request with an identified key, before its key is judged. */
-  readonly onIdentified: (request: FastifyRequest, reply: FastifyReply, key: KeyRef) => void
+  readonly onIdentified: (request: FastifyRequest, reply: FastifyReply, key: StoredKey) => void
   /** What a request is answered that failed with this error: the error, or RATE_LIMITED after too many bad keys. */
   readonly failure: (error: Error, ip: string) => Error
 }
@@ -42,7 +42,7 @@ export async function authorizeKey (
   const found = await verifier.find(plaintext)
   if (found === null) throw unknownKey()
   const { key } = found
-  onIdentified(request, reply, key.ref)
+  onIdentified(request, reply, key)
   if (logBindings) request.log = reply.log = request.log.child({ apiKeyId: key.publicId })
   const judged = await verifier.judge(found, plaintext, requirement, sourceOf(request))
   if (judged.refusal !== null) throw judged.refusal

@@ -49,6 +49,6 @@ export interface SelfServeKeys {
   flush (): Promise<void>
   /** Removes what is past its retention, in bounded steps. Runs by itself every hour unless `usage.prune` is off. */
   prune (): Promise<void>
-  /** Events that wait in memory, and events that found no room since the start. */
-  stats (): { usageBuffered: number, usageDropped: number }
+  /** Events that wait in memory, and since the start those that found no room, and those that `usage.sink` did not take. */
+  stats (): { usageBuffered: number, usageDropped: number, usageSinkDropped: number }
 }

@@ -1,9 +1,9 @@
 // Hands every request with an identified key to the usage recorder, once, whatever became of it.
 import type { Http2Stream } from 'node:http2'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import type { KeyRef } from '../keys/api-key.js'
-import type { UsageEvent } from '../storage/storage.js'
+import type { StoredKey } from '../keys/api-key.js'
 import type { Clock } from '../time.js'
+import type { UsageRecorder } from '../usage/recorder.js'
 import { requestIdOf, stateOf } from './request-state.js'
 
 /** Status of a request whose client hung up before the answer, as nginx logs it. */
@@ -14,8 +14,8 @@ const CLIENT_CLOSED = 499
  *   client that hung up, and comes late or not at all behind a host's slow or failing hook.
  */
 export function usageHook (
-  record: (event: UsageEvent) => void, clock: Clock
-): (request: FastifyRequest, reply: FastifyReply, key: KeyRef) => void {
+  record: UsageRecorder['record'], clock: Clock
+): (request: FastifyRequest, reply: FastifyReply, key: StoredKey) => void {
   return (request, reply, key) => {
     const state = stateOf(request)
     // Both are read now: `callNotFound()` takes the request to a context that has no pattern.
@@ -27,7 +27,7 @@ export function usageHook (
       const status = answered ? reply.statusCode : CLIENT_CLOSED
       const failed = status >= 400
       record({
-        key,
+        key: key.ref,
         time: clock.now(),
         method,
         route: route!,
@@ -35,7 +35,7 @@ export function usageHook (
         durationMs: reply.elapsedTime,
         failureCode: !answered ? 'CLIENT_CLOSED_REQUEST' : failed ? state!.failureCode : null,
         requestId: failed ? requestIdOf(request) : null
-      })
+      }, key)
     }
     const { raw } = reply
     const stream = streamOf(reply)

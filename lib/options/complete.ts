@@ -7,6 +7,7 @@ import type { RevocationChannel } from '../revocation/channel.js'
 import type { SessionResolver } from '../sessions/session.js'
 import type { Storage } from '../storage/storage.js'
 import { DAY, HOUR, SECOND, systemClock, type Clock } from '../time.js'
+import type { UsageSinkBatch } from '../usage/sink.js'
 import { readAccountRoutes, readCookieMutations, readRoutes, type CompleteAccountRoutes } from './complete-account-routes.js'
 import { readKeys, readScopeCatalogue, type CompleteKeyOptions } from './complete-keys.js'
 import { readRateLimitOption, type CompleteRateLimit } from './complete-limits.js'
@@ -36,6 +37,8 @@ export interface CompleteOptions {
     readonly flushInterval: number
     readonly maxBuffered: number
     readonly prune: boolean
+    /** null: none. */
+    readonly sink: ((batch: UsageSinkBatch) => unknown) | null
   }
   readonly audit: { readonly wording: Wording, /** ms */ readonly retention: number }
   /** null: every actor may do everything. */
@@ -119,12 +122,13 @@ function readHeaders (value: unknown): string[] {
 
 function readUsage (value: unknown): CompleteOptions['usage'] {
   if (value === false) return null
-  const given = readOptionalObject('usage', value, ['retention', 'flushInterval', 'maxBuffered', 'prune'])
+  const given = readOptionalObject('usage', value, ['retention', 'flushInterval', 'maxBuffered', 'prune', 'sink'])
   return {
     retention: readDuration('usage.retention', given.retention, 31 * DAY, { min: 31 * DAY }),
     flushInterval: readDuration('usage.flushInterval', given.flushInterval, SECOND, { max: MAX_TIMER }),
     maxBuffered: readInteger('usage.maxBuffered', given.maxBuffered, 10_000, 10_000_000),
-    prune: readBoolean('usage.prune', given.prune, true)
+    prune: readBoolean('usage.prune', given.prune, true),
+    sink: readFunction('usage.sink', given.sink)
   }
 }
 

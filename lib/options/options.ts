@@ -8,6 +8,7 @@ import type { RevocationChannel } from '../revocation/channel.js'
 import type { SessionResolver } from '../sessions/session.js'
 import type { Storage } from '../storage/storage.js'
 import type { Clock, Duration } from '../time.js'
+import type { UsageSinkBatch } from '../usage/sink.js'
 import type { AuditOptions, Authorize, PolicyOptions, RateLimitOption, RateLimitSettings } from './policy-options.js'
 
 /** Options of `app.register(selfServeKeys, …)`. What is not understood fails at `ready()`, naming the option. */
@@ -155,4 +156,9 @@ export interface UsageOptions {
   maxBuffered?: number
   /** Does this instance remove what is past its retention? @default true */
   prune?: boolean
+  /**
+   * Given every batch after it was recorded, for the host's own analytics: one at a time, each once. What it throws is
+   * logged, and the batch is not offered again. @default none
+   */
+  sink?: (batch: UsageSinkBatch) => unknown
 }

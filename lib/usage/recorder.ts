@@ -2,13 +2,14 @@
 import { ulid } from '../crypto.js'
 import { BATCH_MEMORY, type Storage, type UsageBatch, type UsageEvent } from '../storage/storage.js'
 import type { Clock } from '../time.js'
+import type { SinkQueue, UsageOwner } from './sink.js'
 
 /** Events a batch holds at most; a full one is flushed without waiting for the interval. */
 const BATCH_SIZE = 1000
 
 export interface UsageRecorder {
   /** Synchronous, never throws. What finds no room is counted as dropped. */
-  record (event: UsageEvent): void
+  record (event: UsageEvent, owner: UsageOwner): void
   /** Writes what is buffered at the time of the call. Rejects if it could not; what was not written stays buffered. */
   flush (): Promise<void>
   readonly buffered: number
@@ -19,13 +20,17 @@ export interface UsageRecorderParts {
   readonly storage: Pick<Storage, 'recordUsage'>
   readonly clock: Clock
   readonly maxBuffered: number
+  /** Given each batch after the storage has it; null: nobody is. */
+  readonly sink: Pick<SinkQueue, 'push'> | null
   readonly log: { warn (details: object, message: string): void, info (details: object, message: string): void }
 }
 
-export function usageRecorder ({ storage, clock, maxBuffered, log }: UsageRecorderParts): UsageRecorder {
+export function usageRecorder ({ storage, clock, maxBuffered, sink, log }: UsageRecorderParts): UsageRecorder {
   let events: UsageEvent[] = []
+  /** Of the events, in their order; none where nobody asks. */
+  let owners: UsageOwner[] = []
   /** Sealed and not yet acknowledged: sent again as it is, under the same id, so that it counts once. */
-  let sealed: { batch: UsageBatch, at: number } | null = null
+  let sealed: { batch: UsageBatch, owners: readonly UsageOwner[], at: number } | null = null
   let dropped = 0
   let outage: 'none' | 'failing' | 'dropping' = 'none'
   let running: Promise<void> | null = null
@@ -43,10 +48,11 @@ export function usageRecorder ({ storage, clock, maxBuffered, log }: UsageRecord
     const now = clock.now()
     const batch = { id: ulid(now), sealedAt: now, events: events.slice(0, BATCH_SIZE) }
     events = events.slice(BATCH_SIZE)
-    sealed = { batch, at: clock.monotonic() }
+    sealed = { batch, owners: owners.slice(0, BATCH_SIZE), at: clock.monotonic() }
+    owners = owners.slice(BATCH_SIZE)
   }
 
-  const send = async ({ batch, at }: NonNullable<typeof sealed>): Promise<void> => {
+  const send = async ({ batch, owners, at }: NonNullable<typeof sealed>): Promise<void> => {
     // The storage has forgotten the id by now: sending again could count the batch twice.
     if (clock.monotonic() - at >= BATCH_MEMORY) {
       drop(batch.events.length)
@@ -63,6 +69,7 @@ export function usageRecorder ({ storage, clock, maxBuffered, log }: UsageRecord
     }
     if (outage !== 'none') log.info({ dropped }, 'usage is written again')
     outage = 'none'
+    sink?.push(batch, owners)
   }
 
   const drain = async (): Promise<void> => {
@@ -92,12 +99,13 @@ export function usageRecorder ({ storage, clock, maxBuffered, log }: UsageRecord
   return {
     get buffered () { return buffered() },
     get dropped () { return dropped },
-    record (event) {
+    record (event, owner) {
       if (buffered() >= maxBuffered) {
         drop(1)
         return
       }
       events.push(event)
+      if (sink !== null) owners.push(owner)
       // A failed flush is logged where it fails, and tried again by the interval.
       if (events.length >= BATCH_SIZE && running === null && outage === 'none') flush().catch(() => {})
     },
