@@ -677,7 +677,7 @@ t.test('a sink', async (t) => {
   t.test('that fails is told of once an outage; what it did not take is counted and not offered again', async (t) => {
     const given: string[] = []
     const answers: Array<() => unknown> = [
-      () => { throw new Error('down') }, async () => { throw new Error('down') }, () => {}, () => { throw undefined as never }, async () => {}
+      () => { throw new Error('down') }, async () => { throw new Error('down') }, () => {}, () => { throw new TypeError('not even a batch') }, async () => {}
     ]
     const { queue, lines, push } = queueOn(({ id }) => {
       given.push(id)

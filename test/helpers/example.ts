@@ -27,6 +27,7 @@ export interface Example {
   output: string
   /** @param path from the origin */
   request (method: string, path: string, options?: RequestOptions): Promise<Answer>
+  readonly pid: number
   kill (signal: NodeJS.Signals): void
   /** How the process ended. */
   ended: Promise<{ code: number | null, signal: NodeJS.Signals | null }>
@@ -67,6 +68,7 @@ export async function startExample (
     origin,
     get output () { return output },
     request: async (method, path, options) => await request(method, `${origin}${path}`, options),
+    pid: child.pid!,
     kill: (signal) => { child.kill(signal) },
     ended
   }
