@@ -5,13 +5,15 @@
 // come from the caller. A storage that cannot do what is asked rejects; it never answers "not found" instead.
 // `storageContract` (fastify-self-serve-keys/testing) is the executable form of this page.
 import type { Audited, NewAuditEntry, StoredAuditEntry } from '../audit/audit-entry.js'
-import type { Environment, FoundKey, KeyRef, KeyStatus, StoredKey } from '../keys/api-key.js'
+import type { Environment, FoundKey, KeyStatus, StoredKey } from '../keys/api-key.js'
 import type {
   ImportKeyInput, IssueKeyInput, KeyRefusal, RenewKeyInput, RevokeKeyInput, RevokeKeysInput, RotateKeyInput, UpdateKeyInput
 } from '../keys/key-changes.js'
 import type { AddSiteInput, RefusedSite, RemoveSiteInput, StoredSite } from '../sites/site-changes.js'
 import { DAY } from '../time.js'
-import type { SlotUnit } from './slots.js'
+import type { UsageBatch, UsageQuery, UsageRows } from './usage-rows.js'
+
+export type * from './usage-rows.js'
 
 /** ms that a storage remembers the id of a recorded batch, at least. No flush is retried for longer. */
 export const BATCH_MEMORY = DAY
@@ -151,50 +153,4 @@ export interface RehashMove {
   readonly fromHash: string
   readonly hash: string
   readonly pepperId: string | null
-}
-
-export interface UsageEvent {
-  readonly key: KeyRef
-  readonly time: number
-  readonly method: string
-  /** The route's pattern, never a URL. */
-  readonly route: string
-  readonly status: number
-  readonly durationMs: number
-  /** `null` unless the request failed. */
-  readonly failureCode: string | null
-  /** `null` unless the request failed. */
-  readonly requestId: string | null
-}
-/** `id`: a ULID, never used for other events, remembered for a day. `sealedAt`: when it was closed. 1 to 1 000 events. */
-export interface UsageBatch { readonly id: string, readonly sealedAt: number, readonly events: readonly UsageEvent[] }
-
-export interface UsageQuery {
-  readonly accountId: string
-  /** Start of the first slot, a whole `unit` (UTC). */
-  readonly start: number
-  /** End of the last slot, exclusive. */
-  readonly end: number
-  /** `minute` is asked for only where the first slot began less than two hours ago. */
-  readonly unit: SlotUnit
-  /** How many keys and events at most. */
-  readonly perKeyLimit: number
-  readonly recentLimit: number
-}
-export interface UsageCount { readonly requests: number, readonly failures: number }
-/** An event with the key's label, environment and scopes as they were then. */
-export interface RecordedEvent extends Omit<UsageEvent, 'key'> {
-  readonly publicId: string
-  readonly label: string
-  readonly environment: Environment
-  readonly scopes: readonly string[] | null
-}
-export interface UsageRows {
-  /** Slots with at least one event, in order of time. */
-  readonly timeline: ReadonlyArray<UsageCount & { readonly start: number }>
-  /** Most requests first, the newer key first among equals. */
-  readonly perKey: ReadonlyArray<UsageCount & { readonly key: StoredKey }>
-  /** Newest first. */
-  readonly recentRequests: readonly RecordedEvent[]
-  readonly recentFailures: readonly RecordedEvent[]
 }
