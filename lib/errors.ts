@@ -23,6 +23,7 @@ const ERRORS = {
   API_KEY_NOT_FOUND: [404, 'There is no such API key.'],
   API_KEY_NOT_ACTIVE: [409, 'The API key is not active.'],
   KEY_LIMIT_REACHED: [409, 'The account has as many API keys as it may have.'],
+  IDEMPOTENCY_KEY_REUSED: [422, 'The idempotency key came with another request before.'],
   SITE_NOT_FOUND: [404, 'There is no such site.'],
   SITE_LIMIT_REACHED: [409, 'The account has as many sites as it may have.'],
   // Everywhere.

@@ -31,7 +31,7 @@ export type { Access, ApiKey, Environment, FoundKey, KeyRef, KeyStatus, NewKey, 
 export type { Peppers } from './keys/key-hash.js'
 export type { Actor } from './keys/actor.js'
 export type {
-  ApiKeyList, HostInput, ImportInput, Issued, IssueInput, KeyOperations, ListOptions, UpdateInput
+  ApiKeyList, HostInput, ImportInput, Issued, IssueInput, KeyOperations, ListOptions, Repeatable, UpdateInput
 } from './keys/key-operations.js'
 export type { KeyRequirement, RequestSource } from './keys/judge-key.js'
 export type { AccountEvent } from './audit/account-event.js'
@@ -49,8 +49,8 @@ export type {
 } from './storage/storage.js'
 export type { ActingKey } from './keys/acting-key.js'
 export type {
-  ChangeContext, ImportKeyInput, IssueKeyInput, KeyDecision, KeyIntention, KeyRefusal, KeyRows, KeyUpdate, NewSecret,
-  RenewKeyInput, RevokeKeyInput, RevokeKeysInput, RotateKeyInput, UpdateKeyInput, WantedRows
+  ChangeContext, Idempotency, ImportKeyInput, IssueKeyInput, KeyDecision, KeyIntention, KeyRefusal, KeyRows, KeyUpdate, NewSecret,
+  RememberedRequest, RenewKeyInput, Replayed, RevokeKeyInput, RevokeKeysInput, RotateKeyInput, UpdateKeyInput, WantedRows
 } from './keys/key-changes.js'
 export type { AddSiteInput, RefusedSite, RemoveSiteInput, StoredSite } from './sites/site-changes.js'
 export type { KeyDigest } from './keys/key-hash.js'

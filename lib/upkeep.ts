@@ -52,6 +52,7 @@ export function upkeep ({ storage, recorder, sink, rehashes, evictions, settings
     const steps = [
       ...(usage === null ? [] : [async () => await storage.pruneUsage(slotStart(now - usage.retention, 'hour'), PRUNE_STEP)]),
       async () => await storage.pruneKeys(now - keys.retention, PRUNE_STEP),
+      async () => await storage.pruneRequests(now, PRUNE_STEP),
       async () => await storage.pruneAudit(now - audit.retention, PRUNE_STEP)
     ]
     for (const step of steps) {

@@ -25,7 +25,7 @@ const LAYERS: ReadonlyArray<readonly string[]> = [
     'keys/key-issuing.ts', 'keys/key-management.ts', 'keys/key-import.ts', 'keys/key-reads.ts', 'keys/operation-context.ts', 'keys/key-view.ts',
     'keys/verify-key.ts', 'keys/key-lookup.ts', 'keys/rehash-queue.ts'
   ],
-  ['keys/key-operations.ts', 'keys/judge-key.ts', 'keys/key-refusals.ts', 'keys/key-settings.ts', 'keys/new-key.ts'],
+  ['keys/key-operations.ts', 'keys/idempotency.ts', 'keys/judge-key.ts', 'keys/key-refusals.ts', 'keys/key-settings.ts', 'keys/new-key.ts'],
   ['policy/'], ['rate-limit/', 'usage/windows.ts', 'usage/sink.ts'], ['storage/'],
   ['sites/site-changes.ts'],
   [

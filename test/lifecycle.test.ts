@@ -18,7 +18,7 @@ const { issueKey, rotateKey, renewKey, updateKey, revokeKey, revokeKeys, importK
 type Credential = ChangeContext['audit']['by']['credential']
 
 function rows (found: Partial<KeyRows> = {}): KeyRows {
-  return { target: null, predecessor: null, acting: null, sameHash: null, all: [], current: 1, ...found }
+  return { target: null, predecessor: null, acting: null, sameHash: null, all: [], current: 1, remembered: null, ...found }
 }
 
 function asked (credential: Credential, more: Partial<ChangeContext> = {}): ChangeContext {

@@ -64,7 +64,7 @@ t.test('every rule refuses by name, with what it asks for', async (t) => {
     [{ session: undefined }, 'session', 'must be an object with bearer()'],
     [{ session: { bearer: () => null, cookie: true } }, 'session.cookie', 'must be a function'],
     [{ storage: { ...memoryStorage(), pruneUsage: undefined } }, 'storage',
-      'must be an object with open(), close(), findKeyByHash(), findKey(), getKey(), listKeys(), countKeys(), issueKey(), rotateKey(), renewKey(), updateKey(), revokeKey(), revokeKeys(), importKey(), rehashKeys(), pruneKeys(), addSite(), removeSite(), listSites(), recordAudit(), listAudit(), pruneAudit(), eraseAccount(), recordUsage(), readUsage(), pruneUsage()'],
+      'must be an object with open(), close(), findKeyByHash(), findKey(), getKey(), listKeys(), countKeys(), issueKey(), rotateKey(), renewKey(), updateKey(), revokeKey(), revokeKeys(), importKey(), rehashKeys(), pruneKeys(), pruneRequests(), addSite(), removeSite(), listSites(), recordAudit(), listAudit(), pruneAudit(), eraseAccount(), recordUsage(), readUsage(), pruneUsage()'],
     [{ routePrefix: 'v1' }, 'routePrefix', 'must be a path such as \'/v1/me\''],
     [{ routes: { profiles: true } }, 'routes.profiles', 'is not an option'],
     [{ routes: { keys: 1 } }, 'routes.keys', 'must be true or false'],

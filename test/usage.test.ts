@@ -577,6 +577,7 @@ t.test('pruning', async (t) => {
     t.same(calls, [
       { name: 'pruneUsage', args: [Date.UTC(2025, 11, 6, 12), 2000] },
       { name: 'pruneKeys', args: [NOW - 50 * DAY, 2000] },
+      { name: 'pruneRequests', args: [NOW, 2000] },
       { name: 'pruneAudit', args: [NOW - 60 * DAY, 2000] }
     ])
   })

@@ -31,6 +31,8 @@ export function useOurCompilers (scope: FastifyInstance): void {
 
 /** Nothing is coerced and nothing stripped: what a schema does not name is an error that names it. */
 const validatorCompiler: FastifySchemaCompiler<TSchema> = ({ schema, httpPart }) => (data: unknown) => {
+  // Node joins or drops what came twice: whoever wants a header reads it raw.
+  if (httpPart === 'headers') return { value: data }
   // An absent body arrives here as null.
   const value = httpPart === 'body' && data === null ? {} : httpPart === 'querystring' ? parseIntegers(schema, data) : data
   const fault = Value.Errors(schema, value).First()

@@ -56,10 +56,10 @@ export const ApiKeyListAnswer = Type.Object({
 
 export const IssuedAnswer = Type.Object({
   action: text(['issued', 'rotated']),
-  plaintextKey: nullable(Type.String({ description: 'The full key: shown here once and stored nowhere' })),
+  plaintextKey: nullable(Type.String({ description: 'The full key: shown here once and stored nowhere; null where it was shown before' })),
   apiKey: ApiKeySchema,
   revokedPublicIds: Type.Array(Type.String()),
-  replayed: Type.Boolean()
+  replayed: Type.Boolean({ description: 'The same request was answered before, and nothing was changed' })
 })
 
 export const ProfileAnswer = Type.Record(Type.String(), Type.Unknown(), { description: 'What the session tells of its person' })
@@ -140,6 +140,13 @@ export const ErrorAnswer = Type.Object({
 export const Nothing = Type.Object({}, { additionalProperties: false })
 
 export const PublicIdParams = Type.Object({ publicId: Type.String() })
+
+/** Documentation: what came is read from the raw headers. */
+export const IdempotencyHeaders = Type.Object({
+  'Idempotency-Key': Type.Optional(Type.String({
+    minLength: 1, maxLength: 255, description: 'Makes it safe to ask again for 24 hours: visible ASCII characters, used for this request alone'
+  }))
+})
 
 /** What a key may be given. Longer rules than a schema can tell are the operations' to check. */
 const Given = {

@@ -3,11 +3,13 @@ import type { Policy } from '../policy/account-policy.js'
 import type { KeyOutcome, Storage } from '../storage/storage.js'
 import type { Actor } from './actor.js'
 import { ACCESSES, ENVIRONMENTS, type NewKey, type StoredKey } from './api-key.js'
+import { idempotencyOf } from './idempotency.js'
 import type { OperationContext } from './operation-context.js'
 import type { KeyHasher } from './key-hash.js'
 import { readFields, readOneOf, refuseField } from '../fields.js'
 import { readExpiry, readLabel, readMetadata, readOrigins, readRanges, readScopes } from './key-input.js'
 import type { Issued, KeyOperations } from './key-operations.js'
+import { revokedAmong } from './key-rotation.js'
 import type { KeySettings } from './key-settings.js'
 import type { KeyView } from './key-view.js'
 import { newSecret } from './new-key.js'
@@ -29,21 +31,18 @@ export function keyIssuing ({ storage, settings, hasher, view, operation }: KeyI
     newSecret({ prefix: settings.prefix, hasher, by, now }, access, environment)
 
   const issued = async (by: Actor, outcome: KeyOutcome, policy: Policy, plaintext: string): Promise<Issued> => {
-    // A new key is always a change.
-    const { key, updated } = operation.committed(by, outcome, policy) as Extract<KeyOutcome, { outcome: 'changed' }>
-    const ended = updated.filter((old) => old.revokedAt !== null)
-    return {
-      action: key.rotatedFrom === null ? 'issued' : 'rotated',
-      plaintextKey: plaintext,
-      apiKey: await view.show(key, policy),
-      revokedPublicIds: ended.map(({ publicId }) => publicId),
-      replayed: false
-    }
+    // A new key is always a change, or was one.
+    const done = operation.committed(by, outcome, policy) as Extract<KeyOutcome, { outcome: 'changed' | 'replayed' }>
+    const action = done.key.rotatedFrom === null ? 'issued' : 'rotated'
+    const apiKey = await view.show(done.key, policy)
+    return done.outcome === 'replayed'
+      ? { action, plaintextKey: null, apiKey, revokedPublicIds: [...done.revokedPublicIds], replayed: true }
+      : { action, plaintextKey: plaintext, apiKey, revokedPublicIds: revokedAmong(done.updated), replayed: false }
   }
 
   return {
     async issueDefault (by, options = {}) {
-      const given = readFields(options, ['environment'])
+      const { idempotencyKey, ...given } = readFields(options, ['environment', 'idempotencyKey'])
       const environment = readOneOf('environment', given.environment, defaultKey.environment, ENVIRONMENTS)
       const policy = await activePolicy(by)
       const context = contextOf(by, policy)
@@ -64,10 +63,12 @@ export function keyIssuing ({ storage, settings, hasher, view, operation }: KeyI
         expiresAt: readExpiry(undefined, expiryRules(defaultKey.lifetime, policy, context.now)),
         rotatedFrom: null
       }
-      return await issued(by, await storage.issueKey({ ...context, key, maxKeys: policy.maxKeys, expiryGiven: false }), policy, plaintext)
+      const idempotency = idempotencyOf(idempotencyKey, by, 'issueDefault', given)
+      const outcome = await storage.issueKey({ ...context, key, maxKeys: policy.maxKeys, expiryGiven: false, idempotency })
+      return await issued(by, outcome, policy, plaintext)
     },
 
-    async issue (by, input, { metadata = null } = {}) {
+    async issue (by, input, { metadata = null, idempotencyKey } = {}) {
       const given = readFields(input, ['label', 'environment', 'access', 'scopes', 'allowedOrigins', 'allowedIps', 'expiresAt'])
       const label = readLabel(given.label)
       const environment = readOneOf('environment', given.environment, defaultKey.environment, ENVIRONMENTS)
@@ -95,12 +96,14 @@ export function keyIssuing ({ storage, settings, hasher, view, operation }: KeyI
         expiresAt: readExpiry(given.expiresAt, expiryRules(settings.lifetime, policy, context.now)),
         rotatedFrom: null
       }
-      const outcome = await storage.issueKey({ ...context, key, maxKeys: policy.maxKeys, expiryGiven: given.expiresAt !== undefined })
+      const idempotency = idempotencyOf(idempotencyKey, by, 'issue', { ...given, metadata: kept })
+      const outcome = await storage.issueKey({ ...context, key, maxKeys: policy.maxKeys, expiryGiven: given.expiresAt !== undefined, idempotency })
       return await issued(by, outcome, policy, plaintext)
     },
 
     async rotate (by, publicId, options = {}) {
-      const { overlapSeconds = 0 } = readFields(options, ['overlapSeconds'])
+      const { idempotencyKey, ...given } = readFields(options, ['overlapSeconds', 'idempotencyKey'])
+      const { overlapSeconds = 0 } = given
       const most = Math.floor(settings.maxOverlap / 1000)
       if (!Number.isInteger(overlapSeconds) || (overlapSeconds as number) < 0 || (overlapSeconds as number) > most) {
         refuseField('overlapSeconds', `must be an integer from 0 to ${most}`)
@@ -115,7 +118,8 @@ export function keyIssuing ({ storage, settings, hasher, view, operation }: KeyI
         publicId,
         secret,
         overlap: (overlapSeconds as number) * 1000,
-        defaultExpiresAt: isDefault ? readExpiry(undefined, expiryRules(defaultKey.lifetime, policy, context.now)) : null
+        defaultExpiresAt: isDefault ? readExpiry(undefined, expiryRules(defaultKey.lifetime, policy, context.now)) : null,
+        idempotency: idempotencyOf(idempotencyKey, by, 'rotate', { ...given, publicId })
       })
       return await issued(by, outcome, policy, plaintext)
     }

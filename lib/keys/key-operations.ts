@@ -3,15 +3,29 @@ import type { Actor } from './actor.js'
 import type { Access, ApiKey, Environment, KeyStatus } from './api-key.js'
 import type { Metadata, Scope } from '../register.js'
 
-/** The answer to an issue or a rotation. */
-export interface Issued {
+/** The answer to an issue or a rotation. `replayed` tells the two kinds apart; without an idempotency key it is always false. */
+export type Issued = IssuedKey & (
+  /** `plaintextKey`: the full secret, here and nowhere else, ever. */
+  | { replayed: false, plaintextKey: string }
+  /** The same request was answered before, and nothing was changed: the secret was in that answer alone. */
+  | { replayed: true, plaintextKey: null }
+)
+
+interface IssuedKey {
   action: 'issued' | 'rotated'
-  /** The full secret, here and nowhere else, ever. */
-  plaintextKey: string | null
+  /** As it is now. */
   apiKey: ApiKey
   /** Keys that ended with it: none while an overlap lasts. */
   revokedPublicIds: string[]
-  replayed: boolean
+}
+
+/** What makes it safe to ask again where an answer was lost. */
+export interface Repeatable {
+  /**
+   * 1–255 visible ASCII characters, chosen by whoever asks and used for this request alone. For 24 hours the same request
+   * with it is answered by what became of the first, in parallel too; a refused one is tried anew.
+   */
+  idempotencyKey?: string | undefined
 }
 
 /** One page of an account's keys. */
@@ -86,21 +100,23 @@ export interface KeyOperations {
   /**
    * Issues the account's default key of an environment, or rotates it: the one before ends in the same transaction.
    * @param options.environment default: that of `keys.defaultKey`
-   * @throws KEY_LIMIT_REACHED, API_KEY_NOT_ACTIVE (the host disabled the key), ACCOUNT_SUSPENDED, STORAGE_UNAVAILABLE
+   * @throws KEY_LIMIT_REACHED, API_KEY_NOT_ACTIVE (the host disabled the key), IDEMPOTENCY_KEY_REUSED, ACCOUNT_SUSPENDED,
+   *   STORAGE_UNAVAILABLE
    */
-  issueDefault (by: Actor, options?: { environment?: Environment | undefined }): Promise<Issued>
+  issueDefault (by: Actor, options?: Repeatable & { environment?: Environment | undefined }): Promise<Issued>
   /**
    * Issues a named key.
    * @throws INVALID_REQUEST, FORBIDDEN (a scope the account may not grant, or more than the acting key has),
-   *   KEY_LIMIT_REACHED, ACCOUNT_SUSPENDED, STORAGE_UNAVAILABLE
+   *   KEY_LIMIT_REACHED, IDEMPOTENCY_KEY_REUSED, ACCOUNT_SUSPENDED, STORAGE_UNAVAILABLE
    */
-  issue (by: Actor, input: IssueInput, host?: HostInput): Promise<Issued>
+  issue (by: Actor, input: IssueInput, host?: HostInput & Repeatable): Promise<Issued>
   /**
    * Replaces an active key by a successor that keeps label, scopes, origins, addresses and expiry.
    * @param options.overlapSeconds how long the old key goes on working, at most `keys.maxOverlap`; default 0
-   * @throws API_KEY_NOT_FOUND, API_KEY_NOT_ACTIVE, INVALID_REQUEST, FORBIDDEN, ACCOUNT_SUSPENDED, STORAGE_UNAVAILABLE
+   * @throws API_KEY_NOT_FOUND, API_KEY_NOT_ACTIVE, INVALID_REQUEST, FORBIDDEN, IDEMPOTENCY_KEY_REUSED, ACCOUNT_SUSPENDED,
+   *   STORAGE_UNAVAILABLE
    */
-  rotate (by: Actor, publicId: string, options?: { overlapSeconds?: number | undefined }): Promise<Issued>
+  rotate (by: Actor, publicId: string, options?: Repeatable & { overlapSeconds?: number | undefined }): Promise<Issued>
   /**
    * Moves a key's expiry, also of one that has expired.
    * @param options.expiresAt RFC 3339, null for never; default: now + the lifetime such a key has

@@ -17,6 +17,7 @@ export function refusalError (refusal: KeyRefusal, maxKeys: number): Error {
       message: `The account has as many API keys as it may have: ${maxKeys}.`, details: { maxKeys }
     })
     case 'hash_taken': return makeError('INVALID_REQUEST', { message: 'hash: is that of another key', details: { field: 'hash' } })
+    case 'idempotency_key_reused': return makeError('IDEMPOTENCY_KEY_REUSED', {})
     case 'acting_key_ended': return makeError('INVALID_API_KEY', { details: {} })
     case 'beyond_acting_key': return makeError('FORBIDDEN', { message: BEYOND[refusal.field] })
     case 'not_active': return makeError('API_KEY_NOT_ACTIVE', {

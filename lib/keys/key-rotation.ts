@@ -47,3 +47,8 @@ export function updatesOfRotation (key: StoredKey, predecessor: StoredKey | null
 export function revoking (key: StoredKey, reason: string, now: number): KeyUpdate {
   return { key, set: { revokedAt: now, revokedReason: reason, isDefault: false } }
 }
+
+/** The public ids of those that were revoked. */
+export function revokedAmong (keys: ReadonlyArray<Pick<StoredKey, 'publicId' | 'revokedAt'>>): string[] {
+  return keys.filter(({ revokedAt }) => revokedAt !== null).map(({ publicId }) => publicId)
+}

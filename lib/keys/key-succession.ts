@@ -1,27 +1,35 @@
 // How keys come to be: the pure decisions to issue one, and to replace one by another.
 import { beyondActing, boundTo, latestEnd } from './acting-key.js'
 import { hasEnded, statusOf, type NewKey, type StoredKey } from './api-key.js'
-import { actingFault, beyond, entryOf, notActive, notFound, refused, wantsOne } from './intention-parts.js'
-import type { ChangeContext, IssueKeyInput, KeyDecision, KeyIntention, KeyRows, RotateKeyInput } from './key-changes.js'
+import { actingFault, beyond, entryOf, notActive, notFound, refused, rememberedOf, replayOf, wantsOne } from './intention-parts.js'
+import type { IssueKeyInput, KeyDecision, KeyIntention, KeyRows, RotateKeyInput } from './key-changes.js'
 import { successorOf, updatesOfRotation } from './key-rotation.js'
 
-function rotated (input: ChangeContext, key: StoredKey, { predecessor }: KeyRows, insert: NewKey, overlap: number): KeyDecision {
+function rotated (
+  input: IssueKeyInput | RotateKeyInput, key: StoredKey, { predecessor }: KeyRows, insert: NewKey, overlap: number
+): KeyDecision {
+  const updates = updatesOfRotation(key, predecessor, overlap, input.now)
   return {
     outcome: 'changed',
-    updates: updatesOfRotation(key, predecessor, overlap, input.now),
+    updates,
     insert,
+    remember: rememberedOf(input, updates),
     entries: [entryOf(input, 'api_key.rotated', key, { successor: insert.publicId })]
   }
 }
 
 export const issueKey: KeyIntention<IssueKeyInput> = {
-  wants: ({ key, acting }) =>
-    ({ accountId: key.accountId, slot: key.isDefault ? key.environment : undefined, actingId: acting?.publicId }),
+  wants: ({ key, acting, idempotency }) => ({
+    accountId: key.accountId,
+    slot: key.isDefault ? key.environment : undefined,
+    actingId: acting?.publicId,
+    remembered: idempotency?.hash
+  }),
   decide (input, rows) {
     const { key, now } = input
     const { target: holder, acting } = rows
-    const fault = actingFault(input, rows)
-    if (fault !== null) return fault
+    const answer = actingFault(input, rows) ?? replayOf(input, rows)
+    if (answer !== null) return answer
     const rotates = holder !== null && (holder.disabledBy === 'host' || !hasEnded(holder, now))
     if (rotates && holder.disabledBy === 'host') return notActive(holder, now)
     const insert = boundTo(input, acting, input.expiryGiven, rotates ? defaultSuccessor(holder, key) : key)
@@ -33,18 +41,18 @@ export const issueKey: KeyIntention<IssueKeyInput> = {
     if (rows.current >= input.maxKeys) return refused({ reason: 'limit' })
     // An expired default is not revoked, it only loses its slot: nothing was taken from the customer.
     const updates = holder === null ? [] : [{ key: holder, set: { isDefault: false } }]
-    return { outcome: 'changed', updates, insert, entries: [entryOf(input, 'api_key.issued', insert)] }
+    return { outcome: 'changed', updates, insert, remember: rememberedOf(input, updates), entries: [entryOf(input, 'api_key.issued', insert)] }
   }
 }
 
 export const rotateKey: KeyIntention<RotateKeyInput> = {
-  wants: wantsOne,
+  wants: (input) => ({ ...wantsOne(input), remembered: input.idempotency?.hash }),
   decide (input, rows) {
     const { now, secret } = input
     const { target, acting } = rows
     if (target === null) return notFound
-    const fault = actingFault(input, rows) ?? beyond(beyondActing(acting, target))
-    if (fault !== null) return fault
+    const answer = actingFault(input, rows) ?? beyond(beyondActing(acting, target)) ?? replayOf(input, rows)
+    if (answer !== null) return answer
     if (statusOf(target, now) !== 'active') return notActive(target, now)
     const like = successorOf(target, secret, target.isDefault ? input.defaultExpiresAt : target.expiresAt)
     // Nobody chose the expiry of a default key; a named key's was chosen, and is kept or refused.

@@ -35,6 +35,7 @@ export function guardedStorage (storage: Storage, timeout: number): Storage {
     importKey: later(async (input) => await storage.importKey(input)),
     rehashKeys: later(async (moves) => { await storage.rehashKeys(moves) }),
     pruneKeys: later(async (endedBefore, limit) => await storage.pruneKeys(endedBefore, limit)),
+    pruneRequests: later(async (now, limit) => await storage.pruneRequests(now, limit)),
     addSite: later(async (input) => await storage.addSite(input)),
     removeSite: later(async (input) => await storage.removeSite(input)),
     listSites: later(async (accountId, limit) => await storage.listSites(accountId, limit)),

@@ -8,6 +8,7 @@ import { issueCases } from './contract/issue.js'
 import { keyCases } from './contract/keys.js'
 import { listCases } from './contract/lists.js'
 import { renewalCases } from './contract/renewal.js'
+import { repeatedRequestCases } from './contract/repeated-requests.js'
 import { revocationCases } from './contract/revocation.js'
 import { rotationCases } from './contract/rotation.js'
 import { siteCases } from './contract/sites.js'
@@ -23,6 +24,7 @@ export interface ContractCase { readonly name: string, readonly run: () => Promi
 const CASES = {
   ...issueCases,
   ...rotationCases,
+  ...repeatedRequestCases,
   ...renewalCases,
   ...updateCases,
   ...revocationCases,

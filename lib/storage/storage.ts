@@ -7,7 +7,7 @@
 import type { Audited, NewAuditEntry, StoredAuditEntry } from '../audit/audit-entry.js'
 import type { Environment, FoundKey, KeyStatus, StoredKey } from '../keys/api-key.js'
 import type {
-  ImportKeyInput, IssueKeyInput, KeyRefusal, RenewKeyInput, RevokeKeyInput, RevokeKeysInput, RotateKeyInput, UpdateKeyInput
+  ImportKeyInput, IssueKeyInput, KeyRefusal, RenewKeyInput, Replayed, RevokeKeyInput, RevokeKeysInput, RotateKeyInput, UpdateKeyInput
 } from '../keys/key-changes.js'
 import type { AddSiteInput, RefusedSite, RemoveSiteInput, StoredSite } from '../sites/site-changes.js'
 import { DAY } from '../time.js'
@@ -49,9 +49,9 @@ export interface Storage {
 
   // Changes of keys. Each holds the account's lock from reading the rows its intention wants (`keyIntentions`) to the commit,
   // does what the intention decides on them, and writes the audit entries in the same transaction.
-  /** Stores a key; a default one replaces the holder of its slot. */
+  /** Stores a key; a default one replaces the holder of its slot. A request that is remembered is replayed, and changes nothing. */
   issueKey (input: IssueKeyInput): Promise<KeyOutcome>
-  /** Replaces a key by a successor, at once or with an overlap. */
+  /** Replaces a key by a successor, at once or with an overlap. A request that is remembered is replayed, and changes nothing. */
   rotateKey (input: RotateKeyInput): Promise<KeyOutcome>
   /** Moves a key's expiry. */
   renewKey (input: RenewKeyInput): Promise<KeyOutcome>
@@ -67,6 +67,8 @@ export interface Storage {
   rehashKeys (moves: readonly RehashMove[]): Promise<void>
   /** Removes at most `limit` keys that ended before `endedBefore`; answers how many. */
   pruneKeys (endedBefore: number, limit: number): Promise<number>
+  /** Forgets at most `limit` remembered requests whose time is over at `now`; answers how many. */
+  pruneRequests (now: number, limit: number): Promise<number>
 
   /** Adds a site under the account's lock, unless the account has it already or has as many as it may have. */
   addSite (input: AddSiteInput): Promise<SiteOutcome>
@@ -124,6 +126,7 @@ export type KeyOutcome =
   | { readonly outcome: 'refused', readonly refusal: KeyRefusal }
   /** `key`: as it stands; null where a change of several keys found none. */
   | { readonly outcome: 'unchanged', readonly key: StoredKey | null }
+  | Replayed
   /** `key`: the one stored, else the first updated. `updated`: the rows that changed, as they are now. */
   | {
     readonly outcome: 'changed'

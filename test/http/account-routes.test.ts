@@ -668,11 +668,11 @@ t.test('openapi: each account route says its name, what it does and what it answ
   t.strictSame(lines.sort(), [
     'get /v1/me getProfile 200 4XX',
     `get ${KEYS} listApiKeys 200 4XX`,
-    `post ${KEYS} issueApiKey body 201 4XX`,
+    `post ${KEYS} issueApiKey body 200 201 422 4XX`,
     `get ${KEYS}/{publicId} getApiKey 200 4XX`,
     `patch ${KEYS}/{publicId} updateApiKey body 200 4XX`,
     `delete ${KEYS}/{publicId} revokeApiKey 200 4XX`,
-    `post ${KEYS}/{publicId}/rotate rotateApiKey body 201 4XX`,
+    `post ${KEYS}/{publicId}/rotate rotateApiKey body 200 201 422 4XX`,
     `post ${KEYS}/{publicId}/renew renewApiKey body 200 4XX`,
     'get /v1/me/usage getUsage 200 4XX',
     'get /v1/me/sites listSites 200 4XX',

@@ -30,6 +30,7 @@ const calls: Record<Exclude<keyof Storage, 'open' | 'server'>, (storage: Storage
   importKey: (storage) => storage.importKey(importing()),
   rehashKeys: (storage) => storage.rehashKeys([]),
   pruneKeys: (storage) => storage.pruneKeys(NOW, 1),
+  pruneRequests: (storage) => storage.pruneRequests(NOW, 1),
   addSite: (storage) => storage.addSite(adding('https://a.example')),
   removeSite: (storage) => storage.removeSite(removing({ accountId: ACCOUNT, siteId: 'site_1' })),
   listSites: (storage) => storage.listSites(ACCOUNT, 1),

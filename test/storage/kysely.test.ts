@@ -59,10 +59,13 @@ async function onHostDatabase (t: Test, afterQuery = (_query: CompiledQuery): vo
   return { storage: await opened(t, { db, type: 'sqlite', migrate: 'start' }), handle, db, queries }
 }
 
+/** Known again by its idempotency key. */
+const REQUEST = { hash: 'a', requestHash: 'b' }
+
 /** Every change of the account's keys, sites and log, all begun at once. */
 function changesOf (storage: Storage, key: StoredKey): Array<Promise<unknown>> {
   return [
-    storage.issueKey(issuing({ isDefault: true })), storage.rotateKey(rotating(key, { overlap: DAY })), storage.renewKey(renewing(key, { expiresAt: NOW + DAY })),
+    storage.issueKey(issuing({ isDefault: true }, { idempotency: REQUEST })), storage.rotateKey(rotating(key, { overlap: DAY })), storage.renewKey(renewing(key, { expiresAt: NOW + DAY })),
     storage.updateKey(updating(key, { label: 'New' }, { enabled: false })), storage.revokeKey(revoking(key)), storage.revokeKeys(revokingAll()),
     storage.importKey(importing()), storage.addSite(adding('https://b.example')), storage.recordAudit(ACCOUNT, newEntry())
   ]
@@ -278,7 +281,16 @@ t.test('a database of the first step is brought to the last with all that it hol
   t.ok(next.key.ref.key > theirs.ref.key)
   // As a version that knows the first step alone makes an account.
   handle.exec('insert into self_serve_accounts (id, next_sequence) values (\'user_d\', 1)')
-  t.equal(changed(await storage.issueKey(issuing({ accountId: 'user_d' }))).entries[0]!.entry.id, 1)
+  const theirFirst = issuing({ accountId: 'user_d' }, { idempotency: REQUEST })
+  t.equal(changed(await storage.issueKey(theirFirst)).entries[0]!.entry.id, 1)
+  // As a version that knows the second step alone erases an account.
+  handle.pragma('foreign_keys = on')
+  const [account] = handle.prepare('select number from self_serve_accounts where id = \'user_d\'').pluck().all() as number[]
+  handle.exec(`delete from self_serve_api_key_versions where key_number in (select number from self_serve_api_keys where account_number = ${account})`)
+  for (const [table, column] of [['api_keys', 'account_number'], ['audit_entries', 'account_number'], ['accounts', 'number']]) {
+    handle.exec(`delete from self_serve_${table} where ${column} = ${account}`)
+  }
+  t.equal(verdict(await storage.issueKey(theirFirst)), 'api_key.issued', 'what it left behind is nobody\'s')
 })
 
 t.test('two prefixes in one database know nothing of each other', async (t) => {
@@ -373,6 +385,7 @@ t.test('a lock that others hold for longer than the timeout rejects in time, sto
     ...changesOf(storage, key),
     storage.rehashKeys([{ publicId: key.publicId, fromHash: key.hash, hash: 'f00d', pepperId: 'p1' }]),
     storage.pruneKeys(NOW + DAY, 9),
+    storage.pruneRequests(NOW + DAY, 9),
     record(storage, [event(key, NOW)]),
     storage.pruneUsage(NOW, 9),
     storage.pruneAudit(NOW + DAY, 9),
@@ -415,7 +428,9 @@ t.test('opening waits for a lock too, no longer than the timeout', async (t) => 
 t.test('a statement that fails takes the whole change with it, and so does the audit entry', async (t) => {
   const { storage, handle } = await onHostDatabase(t)
   const key = await issue(storage, { isDefault: true })
-  const last = await issue(storage, { expiresAt: NOW - DAY })
+  await issue(storage, { expiresAt: NOW - DAY })
+  const request = { hash: 'over', requestHash: 'b' }
+  const overdue = changed(await storage.issueKey(issuing({}, { idempotency: request, now: NOW - DAY }))).key
   changed(await storage.addSite(adding('https://a.example')))
   await record(storage, [event(key, NOW - HOUR)])
   const all = async (): Promise<unknown> => [await stateOf(storage), await storage.readUsage(
@@ -428,7 +443,9 @@ t.test('a statement that fails takes the whole change with it, and so does the a
     entry: 'after insert on self_serve_audit_entries',
     entries: 'after delete on self_serve_audit_entries',
     keys: 'after delete on self_serve_api_keys',
-    site: 'after insert on self_serve_sites'
+    site: 'after insert on self_serve_sites',
+    request: 'after insert on self_serve_remembered_requests',
+    requests: 'after delete on self_serve_remembered_requests'
   }
   const changes: Record<keyof typeof stops, () => Array<Promise<unknown>>> = {
     version: () => [
@@ -438,7 +455,9 @@ t.test('a statement that fails takes the whole change with it, and so does the a
     entry: () => changesOf(storage, key),
     entries: () => [storage.pruneAudit(NOW + 1, 9)],
     keys: () => [storage.pruneKeys(NOW, 9), storage.eraseAccount(ACCOUNT, 9)],
-    site: () => [storage.addSite(adding('https://b.example'))]
+    site: () => [storage.addSite(adding('https://b.example'))],
+    request: () => [storage.issueKey(issuing({}, { idempotency: REQUEST })), storage.rotateKey(rotating(key, { idempotency: REQUEST }))],
+    requests: () => [storage.pruneRequests(NOW, 9), storage.issueKey(issuing({}, { idempotency: request }))]
   }
   // `rollback`: the database ends the transaction by itself, as it does when a disk is full.
   for (const action of ['abort', 'fail', 'rollback']) {
@@ -457,7 +476,8 @@ t.test('a statement that fails takes the whole change with it, and so does the a
   await storage.recordUsage(batch)
   const [, usage] = await all() as unknown[]
   t.match(usage, { timeline: [{ requests: 1 }, { requests: 1, failures: 1 }] })
-  t.equal((await issue(storage)).sequence, last.sequence + 1)
+  t.equal((await issue(storage)).sequence, overdue.sequence + 1)
+  t.equal(await storage.pruneRequests(NOW, 9), 1, 'what was remembered is')
 })
 
 t.test('a full disk rejects, and leaves a database that goes on when there is room', async (t) => {
@@ -588,7 +608,9 @@ t.test('nothing that is asked of one account reads the rows of others', async (t
   await storage.removeSite(removing(site))
   await storage.pruneAudit(NOW - DAY, 9)
   await storage.pruneKeys(NOW - DAY, 9)
-  const { key: successor } = changed(await storage.rotateKey(rotating(key)))
+  await storage.pruneRequests(NOW, 9)
+  const { key: successor } = changed(await storage.rotateKey(rotating(key, { idempotency: REQUEST })))
+  t.equal(verdict(await storage.rotateKey(rotating(key, { idempotency: REQUEST }))), 'replayed')
   await storage.importKey(importing())
   await storage.revokeKey(revoking(successor))
   await storage.revokeKeys(revokingAll())
@@ -602,7 +624,7 @@ t.test('nothing that is asked of one account reads the rows of others', async (t
 
 t.test('an account that is erased leaves no row behind, and usage that comes later makes none', async (t) => {
   const { storage, handle } = await onHostDatabase(t)
-  const key = await issue(storage, { isDefault: true })
+  const { key } = changed(await storage.issueKey(issuing({ isDefault: true }, { idempotency: REQUEST })))
   await storage.rehashKeys([{ publicId: key.publicId, fromHash: key.hash, hash: 'f00d', pepperId: 'p1' }])
   changed(await storage.addSite(adding('https://a.example')))
   await record(storage, [event(key, NOW), failure(key, NOW - HOUR)])

@@ -155,3 +155,19 @@ CREATE TABLE self_serve_audit_entries (
 
 CREATE INDEX self_serve_audit_entries_to_prune on self_serve_audit_entries (time)
 ;
+
+CREATE TABLE self_serve_remembered_requests (
+  number integer primary key,
+  account_number integer not null,
+  -- of the idempotency key, and of all that makes the request this one: SHA-256 in lower-case hex
+  hash text not null,
+  request_hash text not null,
+  -- the key that was made
+  key_number integer not null,
+  revoked_public_ids text not null,
+  expires_at integer not null,
+  unique (account_number, hash)
+) strict;
+
+CREATE INDEX self_serve_remembered_requests_to_prune on self_serve_remembered_requests (expires_at)
+;

@@ -1,17 +1,20 @@
 // Account routes about keys.
+import type { FastifyReply } from 'fastify'
 import type { Environment } from '../../keys/api-key.js'
 import { refuseField } from '../../fields.js'
-import type { IssueInput, ListOptions, UpdateInput } from '../../keys/key-operations.js'
+import type { Issued, IssueInput, ListOptions, UpdateInput } from '../../keys/key-operations.js'
 import type { StandardRouteSwitches } from '../../options/options.js'
+import { idempotencyKeyOf } from '../idempotency-key.js'
 import { actorOf } from '../request-state.js'
 import {
-  ApiKeyAnswer, ApiKeyListAnswer, ErrorAnswer, IssueBody, IssuedAnswer, ListQuery, PublicIdParams, RenewBody, RotateBody, UpdateBody
+  ApiKeyAnswer, ApiKeyListAnswer, ErrorAnswer, IdempotencyHeaders, IssueBody, IssuedAnswer, ListQuery, PublicIdParams, RenewBody, RotateBody, UpdateBody
 } from '../schemas.js'
 import type { SelfServeKeys } from '../self-serve-keys.js'
 import { paramOf, type StandardRoute } from './standard-route.js'
 
 export function keyRoutes ({ keys }: SelfServeKeys, on: Required<Pick<StandardRouteSwitches, 'defaultKey' | 'keys'>>): StandardRoute[] {
   const one = { parts: ['keys'] as const, url: '/api-keys/:publicId' }
+  const making = { headers: IdempotencyHeaders, response: { 200: IssuedAnswer, 201: IssuedAnswer, 422: ErrorAnswer, '4xx': ErrorAnswer } }
   return [
     {
       parts: ['keys'],
@@ -35,17 +38,17 @@ export function keyRoutes ({ keys }: SelfServeKeys, on: Required<Pick<StandardRo
         operationId: 'issueApiKey',
         summary: 'Issue a named API key; without a label, issue the default key or rotate it: the one before is revoked',
         body: IssueBody,
-        response: { 201: IssuedAnswer, '4xx': ErrorAnswer }
+        ...making
       },
       handler: async (request, reply) => {
         const body = request.body as Partial<IssueInput>
         const { label, environment, ...rest } = body
-        reply.code(201)
-        if (label !== undefined && on.keys) return await keys.issue(actorOf(request), body as IssueInput)
+        const idempotencyKey = idempotencyKeyOf(request)
+        if (label !== undefined && on.keys) return made(reply, await keys.issue(actorOf(request), body as IssueInput, { idempotencyKey }))
         const [field] = Object.keys(label === undefined ? rest : body)
         if (on.keys && (field !== undefined || !on.defaultKey)) refuseField('label', 'is required')
         if (field !== undefined) refuseField(field, 'is not known here')
-        return await keys.issueDefault(actorOf(request), { environment: environment as Environment | undefined })
+        return made(reply, await keys.issueDefault(actorOf(request), { environment: environment as Environment | undefined, idempotencyKey }))
       }
     },
     {
@@ -85,11 +88,11 @@ export function keyRoutes ({ keys }: SelfServeKeys, on: Required<Pick<StandardRo
         summary: 'Replace an API key by a successor; the old one ends now or after an overlap',
         params: PublicIdParams,
         body: RotateBody,
-        response: { 201: IssuedAnswer, '4xx': ErrorAnswer }
+        ...making
       },
       handler: async (request, reply) => {
-        reply.code(201)
-        return await keys.rotate(actorOf(request), paramOf(request, 'publicId'), request.body as object)
+        const options = { ...request.body as object, idempotencyKey: idempotencyKeyOf(request) }
+        return made(reply, await keys.rotate(actorOf(request), paramOf(request, 'publicId'), options))
       }
     },
     {
@@ -121,4 +124,10 @@ export function keyRoutes ({ keys }: SelfServeKeys, on: Required<Pick<StandardRo
       handler: async (request) => ({ apiKey: await keys.revoke(actorOf(request), paramOf(request, 'publicId')) })
     }
   ]
+}
+
+/** What was answered before makes nothing. */
+function made (reply: FastifyReply, issued: Issued): Issued {
+  reply.code(issued.replayed ? 200 : 201)
+  return issued
 }

@@ -66,7 +66,7 @@ export function hostContext (overrides: Partial<ChangeContext> = {}): ChangeCont
 }
 
 export function issuing (key: Partial<NewKey> = {}, more: Partial<IssueKeyInput> = {}): IssueKeyInput {
-  return { ...context(), key: newKey(key), maxKeys: 1000, expiryGiven: true, ...more }
+  return { ...context(), key: newKey(key), maxKeys: 1000, expiryGiven: true, idempotency: null, ...more }
 }
 
 /** A rotation whose successor differs in all that is its own. */
@@ -81,6 +81,7 @@ export function rotating (key: Pick<StoredKey, 'accountId' | 'publicId'>, more: 
     },
     overlap: 0,
     defaultExpiresAt: null,
+    idempotency: null,
     ...more
   }
 }

@@ -8,6 +8,7 @@ import { accountNumber, lockAccount, makeAccount } from './account-rows.js'
 import { writeEntries } from './audit-queries.js'
 import type { On } from './databases/database.js'
 import { deleteKeys, getKey } from './key-queries.js'
+import { eraseRequests } from './request-queries.js'
 import type { Tables } from './tables.js'
 
 type Db = Kysely<Tables>
@@ -60,7 +61,7 @@ export async function listSites (db: Db, accountId: string, limit: number): Prom
 export async function eraseAccount ({ db, database }: On, accountId: string, limit: number): Promise<number> {
   const number = await accountNumber(db, accountId)
   if (number === null) return 0
-  for (const erase of [eraseKeys, database.eraseUsage, eraseEntries, eraseSites]) {
+  for (const erase of [eraseKeys, eraseRequests, database.eraseUsage, eraseEntries, eraseSites]) {
     const removed = await erase(db, number, limit)
     if (removed > 0) return removed
   }

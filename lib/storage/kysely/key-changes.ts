@@ -8,11 +8,12 @@ import { lockAccount, makeAccount, type AccountRow } from './account-rows.js'
 import { writeEntries } from './audit-queries.js'
 import type { On } from './databases/database.js'
 import { countCurrent, selectKeys } from './key-queries.js'
+import { readRequest, writeRequest } from './request-queries.js'
 import { FIRST_VERSION, formatScopes, toKeyRow, toStoredKey, type Tables } from './tables.js'
 
 type Db = Kysely<Tables>
 
-const NO_ROWS: KeyRows = { target: null, predecessor: null, acting: null, sameHash: null, all: [], current: 0 }
+const NO_ROWS: KeyRows = { target: null, predecessor: null, acting: null, sameHash: null, all: [], current: 0, remembered: null }
 
 /** Runs in a transaction that the caller owns. */
 export async function changeKeys<I extends ChangeContext> (on: On, { wants, decide }: KeyIntention<I>, input: I): Promise<KeyOutcome> {
@@ -28,17 +29,18 @@ export async function changeKeys<I extends ChangeContext> (on: On, { wants, deci
   const decision = decide(input, await readRows(db, account, wanted, input.now))
   if (decision.outcome !== 'changed') return decision
 
-  const { insert, importedHash, updates, entries } = decision
+  const { insert, importedHash, remember = null, updates, entries } = decision
   const updated: StoredKey[] = []
   for (const update of updates) updated.push(await updateKey(db, update))
   const inserted = insert === null ? null : await insertKey(db, account, insert, importedHash)
+  if (remember !== null) await writeRequest(db, account.number, inserted!.ref.key, remember)
   return {
     outcome: 'changed', key: (inserted ?? updated[0])!, updated, entries: await writeEntries(db, account, entries)
   }
 }
 
 async function readRows (db: Db, account: AccountRow | null, wanted: WantedRows, now: number): Promise<KeyRows> {
-  const { publicId, slot, hash, all, actingId } = wanted
+  const { publicId, slot, hash, all, actingId, remembered } = wanted
   const sameHash = hash === undefined
     ? null
     : await oneKey(selectKeys(db).where((eb) => eb.or([eb('api_keys.key_hash', '=', hash), eb('api_keys.imported_hash', '=', hash)])))
@@ -56,7 +58,8 @@ async function readRows (db: Db, account: AccountRow | null, wanted: WantedRows,
     acting: await named(actingId),
     sameHash,
     all: current.map(toStoredKey),
-    current: await countCurrent(db, account.number, now)
+    current: await countCurrent(db, account.number, now),
+    remembered: remembered === undefined ? null : await readRequest(db, account.number, remembered)
   }
 }
 

@@ -10,6 +10,7 @@ import { connect, type Connections } from './connections.js'
 import type { On } from './databases/database.js'
 import { changeKeys } from './key-changes.js'
 import * as keys from './key-queries.js'
+import { pruneRequests } from './request-queries.js'
 import { applySteps, checkSchema, migrationSteps } from './migrate.js'
 import { checkOptions, type KyselyStorageOptions } from './storage-options.js'
 import { toStoredKey, type FoundRow, type Tables } from './tables.js'
@@ -94,6 +95,7 @@ export function kyselyStorage (options: KyselyStorageOptions = { file: './self-s
     importKey: async (input) => await change(keyIntentions.importKey, input),
     rehashKeys: async (moves) => await write(async ({ db }) => await keys.rehashKeys(db, moves)),
     pruneKeys: async (endedBefore, limit) => await write(async ({ db }) => await keys.pruneKeys(db, endedBefore, limit)),
+    pruneRequests: async (now, limit) => await write(async ({ db }) => await pruneRequests(db, now, limit)),
 
     addSite: async (input) => await write(async (on) => await accounts.addSite(on, input)),
     removeSite: async (input) => await write(async (on) => await accounts.removeSite(on, input)),

@@ -30,6 +30,15 @@ export interface Tables {
     ip: string | null
     request_id: string | null
   }
+  remembered_requests: {
+    number: Generated<number>
+    account_number: number
+    hash: string
+    request_hash: string
+    key_number: number
+    revoked_public_ids: string
+    expires_at: number
+  }
   usage_routes: { number: Generated<number>, method: string, route: string }
   usage_batches: { number: Generated<number>, id: string, recorded_at: number }
   usage_events: {
@@ -88,8 +97,8 @@ interface ApiKeysTable {
 
 /** What the table prefix is written in front of: the tables, and the index that a query names. */
 export const PREFIXED_NAMES: ReadonlySet<string> = new Set<keyof Tables | 'usage_failures'>([
-  'accounts', 'api_keys', 'api_key_versions', 'sites', 'audit_entries', 'usage_routes', 'usage_batches', 'usage_events',
-  'usage_minutes', 'usage_hours', 'usage_days', 'usage_failures', 'migrations'
+  'accounts', 'api_keys', 'api_key_versions', 'sites', 'audit_entries', 'remembered_requests', 'usage_routes', 'usage_batches',
+  'usage_events', 'usage_minutes', 'usage_hours', 'usage_days', 'usage_failures', 'migrations'
 ])
 
 /** The version a key is stored with. */

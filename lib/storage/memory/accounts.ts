@@ -68,7 +68,9 @@ export function memoryAccounts (state: MemoryState): AccountPart {
       if (account === undefined) return 0
       const keys = state.keysOf(accountId).slice(0, limit)
       state.remove(keys)
-      const removed = keys.length || account.audit.splice(0, limit).length || account.sites.splice(0, limit).length
+      const requests = keys.length > 0 ? [] : [...account.requests.keys()].slice(0, limit)
+      for (const hash of requests) account.requests.delete(hash)
+      const removed = keys.length || requests.length || account.audit.splice(0, limit).length || account.sites.splice(0, limit).length
       if (removed > 0) return removed
       state.accounts.delete(accountId)
       return 1

@@ -7,22 +7,24 @@ import type { KeyOutcome, Storage } from '../storage.js'
 import type { MemoryState } from './state.js'
 
 type KeyPart = Pick<Storage,
-  'findKeyByHash' | 'findKey' | 'getKey' | 'listKeys' | 'countKeys' | keyof typeof keyIntentions | 'rehashKeys' | 'pruneKeys'>
+  'findKeyByHash' | 'findKey' | 'getKey' | 'listKeys' | 'countKeys' | keyof typeof keyIntentions | 'rehashKeys' | 'pruneKeys' | 'pruneRequests'>
 
 export function memoryKeys (state: MemoryState): KeyPart {
   const rowsFor = (wanted: WantedRows, now: number): KeyRows => {
-    const { accountId, publicId, slot, hash, all, actingId } = wanted
+    const { accountId, publicId, slot, hash, all, actingId, remembered } = wanted
     const keys = state.keysOf(accountId)
     const named = (id: string | null | undefined): StoredKey | null => keys.find((key) => key.publicId === id) ?? null
     const target = slot === undefined ? named(publicId) : keys.find((key) => key.isDefault && key.environment === slot) ?? null
     const current = keys.filter((key) => !hasEnded(key, now))
+    const request = state.accounts.get(accountId)?.requests.get(remembered ?? '')
     return {
       target,
       predecessor: named(target?.rotatedFrom),
       acting: named(actingId),
       sameHash: state.keys.get(state.publicIdByHash.get(hash ?? '') ?? state.publicIdByImportedHash.get(hash ?? '') ?? '') ?? null,
       all: all === true ? current : [],
-      current: current.length
+      current: current.length,
+      remembered: request === undefined ? null : { ...request, key: named(request.publicId) }
     }
   }
 
@@ -31,7 +33,7 @@ export function memoryKeys (state: MemoryState): KeyPart {
     const wanted = wants(input)
     const decision = decide(input, rowsFor(wanted, input.now))
     if (decision.outcome !== 'changed') return decision
-    const { insert, importedHash } = decision
+    const { insert, importedHash, remember = null } = decision
     if (insert !== null && (state.keys.has(insert.publicId) || state.publicIdByHash.has(insert.hash))) {
       throw new Error('The public id or the hash is taken.')
     }
@@ -45,6 +47,7 @@ export function memoryKeys (state: MemoryState): KeyPart {
       const account = state.accountOf(insert.accountId)
       const ref = { account: account.number, key: state.nextKeyNumber(), version: 1 }
       inserted.push(state.put({ ...firstState(insert), sequence: account.nextSequence++, ref }))
+      if (remember !== null) account.requests.set(remember.hash, { ...remember, publicId: insert.publicId })
     }
     const entries = decision.entries.map((audited) => ({ ...audited, entry: state.addEntry(wanted.accountId, audited.entry) }))
     return { outcome: 'changed', key: (inserted[0] ?? updated[0])!, updated, entries }
@@ -110,6 +113,16 @@ export function memoryKeys (state: MemoryState): KeyPart {
       const old = [...state.keys.values()].filter((key) => (endOf(key) ?? Infinity) < endedBefore).slice(0, limit)
       state.remove(old)
       return old.length
+    },
+
+    async pruneRequests (now, limit) {
+      let removed = 0
+      for (const { requests } of state.accounts.values()) {
+        const old = [...requests.values()].filter(({ expiresAt }) => expiresAt <= now).slice(0, limit - removed)
+        for (const { hash } of old) requests.delete(hash)
+        removed += old.length
+      }
+      return removed
     }
   }
 }

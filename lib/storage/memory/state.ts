@@ -1,10 +1,19 @@
 // What memory storage holds, and the ways to it that its parts share.
 import type { NewAuditEntry, StoredAuditEntry } from '../../audit/audit-entry.js'
 import type { Environment, StoredKey } from '../../keys/api-key.js'
+import type { RememberedRequest } from '../../keys/key-changes.js'
 import type { StoredSite } from '../../sites/site-changes.js'
 import type { UsageEvent } from '../storage.js'
 
-export interface MemoryAccount { readonly number: number, nextSequence: number, nextEntry: number, readonly audit: StoredAuditEntry[], sites: StoredSite[] }
+export interface MemoryAccount {
+  readonly number: number
+  nextSequence: number
+  nextEntry: number
+  readonly audit: StoredAuditEntry[]
+  sites: StoredSite[]
+  /** By its hash, with the key it made. */
+  readonly requests: Map<string, RememberedRequest & { readonly publicId: string }>
+}
 export interface KeyVersion { readonly label: string, readonly environment: Environment, readonly scopes: readonly string[] | null }
 export type MemoryEvent = UsageEvent & { readonly order: number }
 
@@ -24,7 +33,7 @@ export class MemoryState {
   accountOf (accountId: string): MemoryAccount {
     let account = this.accounts.get(accountId)
     if (account === undefined) {
-      account = { number: ++this.#accounts, nextSequence: 1, nextEntry: 1, audit: [], sites: [] }
+      account = { number: ++this.#accounts, nextSequence: 1, nextEntry: 1, audit: [], sites: [], requests: new Map() }
       this.accounts.set(accountId, account)
     }
     return account

@@ -1,0 +1,17 @@
+-- additive: requests that are known again by their idempotency key
+-- Times are ms since the epoch. Nothing is referred to: a version that does not know this table removes keys and accounts.
+
+create table {prefix}remembered_requests (
+  number integer primary key,
+  account_number integer not null,
+  -- of the idempotency key, and of all that makes the request this one: SHA-256 in lower-case hex
+  hash text not null,
+  request_hash text not null,
+  -- the key that was made
+  key_number integer not null,
+  revoked_public_ids text not null,
+  expires_at integer not null,
+  unique (account_number, hash)
+) strict;
+
+create index {prefix}remembered_requests_to_prune on {prefix}remembered_requests (expires_at)
