@@ -7,7 +7,7 @@ import {
 } from '../lib/index.js'
 import { STATUSES } from '../lib/keys/api-key.js'
 import { kyselyStorage } from '../lib/storage/kysely/index.js'
-import { HOUR, toIso } from '../lib/time.js'
+import { DAY, HOUR, toIso } from '../lib/time.js'
 import { build, type TestClock } from './helpers/host.js'
 import { stateOf } from './helpers/keys.js'
 
@@ -26,9 +26,11 @@ interface Lifetimes { named: number | null, default: number | null, most: number
 /** Keys are named by how many there were before them. */
 type Who = 'owner' | 'host' | { key: number }
 type Step =
-  | { op: 'issueDefault', by: Who, environment: Environment }
-  | { op: 'issue', by: Who, environment: Environment, access: Access, scopes: string[] | null | undefined, hours: Hours }
-  | { op: 'rotate', by: Who, key: number, overlap: number }
+  | { op: 'issueDefault', by: Who, environment: Environment, idempotency: Name }
+  | { op: 'issue', by: Who, environment: Environment, access: Access, scopes: string[] | null | undefined, hours: Hours, idempotency: Name }
+  | { op: 'rotate', by: Who, key: number, overlap: number, idempotency: Name }
+  /** The last step but so many that had an idempotency key is asked for once more. */
+  | { op: 'again', back: number }
   | { op: 'renew', by: Who, key: number, hours: Hours }
   | { op: 'update', by: Who, key: number, label: string | undefined, scopes: string[] | null | undefined, enabled: boolean | undefined }
   | { op: 'revoke', by: Who, key: number }
@@ -36,6 +38,9 @@ type Step =
   | { op: 'pass', hours: number }
 /** From now; null: never; undefined: not said. */
 type Hours = number | null | undefined
+/** An idempotency key; undefined: none. */
+type Name = number | undefined
+type Ask = Exclude<Step, { op: 'pass' | 'again' }>
 
 interface Key {
   label: string
@@ -53,13 +58,15 @@ interface Key {
 }
 
 /** What an accepted step did: the key it is about, what it made and ended. `null`: nothing to tell. */
-interface Done { key: number, issued?: { action: 'issued' | 'rotated', ended: number[] }, all?: number[] }
+interface Done { key: number, issued?: { action: 'issued' | 'rotated', ended: number[], replayed?: true }, all?: number[] }
 
 /** DESIGN.md §4 and §9 in the plainest words. It never asks the library. */
 class Model {
   keys: Key[] = []
   /** Newest first: the change, and the key it was made to. */
   audit: string[] = []
+  /** By idempotency key. */
+  requests = new Map<number, { request: string, done: Done, until: number }>()
 
   constructor (public now: number, readonly lifetimes: Lifetimes) {}
 
@@ -75,15 +82,36 @@ class Model {
   defaultOf (environment: Environment): number { return this.keys.findIndex((key) => key.isDefault && key.environment === environment) }
 
   /** The step is refused for one of the reasons collected, or done. */
-  step (step: Exclude<Step, { op: 'pass' }>): { refusals: Set<string> } | Done {
+  step (step: Ask): { refusals: Set<string> } | Done {
     const refusals = new Set<string>()
     const acting = typeof step.by === 'object' ? this.keys[step.by.key]! : null
     if (acting !== null && !this.works(acting)) refusals.add('INVALID_API_KEY')
     const target = 'key' in step ? this.keys[step.key] : undefined
     if ('key' in step && target === undefined) return { refusals: refusals.add('API_KEY_NOT_FOUND') }
-    const change = this[step.op](step as never, { refusals, acting, target: target!, self: 'key' in step ? step.key : -1 })
+    const facts = { refusals, acting, target: target!, self: 'key' in step ? step.key : -1 }
+    const name = 'idempotency' in step ? step.idempotency : undefined
+    const before = this.requests.get(name ?? -1)
+    if (before !== undefined && this.now < before.until) return this.again(step, facts, before)
+    const change = this[step.op](step as never, facts)
     if (refusals.size > 0) return { refusals }
-    return change()
+    const done = change()
+    if (name !== undefined) this.requests.set(name, { request: this.requestOf(step), done, until: this.now + DAY })
+    return done
+  }
+
+  requestOf (step: Ask): string {
+    return JSON.stringify({ ...step, ...('hours' in step && { hours: typeof step.hours === 'number' ? this.now + step.hours * HOUR : step.hours }) })
+  }
+
+  /** What the request itself is refused for, and whoever asks, comes first; it changes nothing in any case. */
+  again (step: Ask, facts: Facts, { request, done: { key, issued } }: { request: string, done: Done }): { refusals: Set<string> } | Done {
+    const { refusals, acting, target } = facts
+    const asNew = new Set<string>()
+    this[step.op](step as never, { ...facts, refusals: asNew })
+    if (asNew.has('INVALID_REQUEST')) refusals.add('INVALID_REQUEST')
+    if (request !== this.requestOf(step)) refusals.add('IDEMPOTENCY_KEY_REUSED')
+    if (this.beyond(acting, this.keys[key]!) || (step.op === 'rotate' && this.beyond(acting, target))) refusals.add('FORBIDDEN')
+    return refusals.size > 0 ? { refusals } : { key, issued: { ...issued!, replayed: true } }
   }
 
   /** Is it more than the acting key has? */
@@ -266,11 +294,13 @@ const environment = fc.constantFrom<Environment>('live', 'live', 'test')
 const place = fc.nat({ max: 7 })
 const by = fc.oneof({ weight: 4, arbitrary: fc.constant<Who>('owner') }, { weight: 2, arbitrary: fc.constant<Who>('host') }, { weight: 3, arbitrary: fc.record({ key: place }) })
 const scopes = fc.constantFrom<Array<string[] | null | undefined>>(undefined, undefined, null, ['a:read'], ['a:read', 'b:read'], ['c:write'], [...ALL])
+const idempotency = fc.constantFrom<Name[]>(undefined, undefined, 0, 1)
 const hours = fc.constantFrom<Hours[]>(undefined, undefined, null, 1, 5, 20, 60, 0)
 const STEPS: fc.Arbitrary<Step> = fc.oneof(
-  { weight: 15, arbitrary: fc.record({ op: fc.constant('issueDefault' as const), by, environment }) },
-  { weight: 15, arbitrary: fc.record({ op: fc.constant('issue' as const), by, environment, access: fc.constantFrom<Access>('secret', 'secret', 'secret', 'publishable'), scopes, hours }) },
-  { weight: 20, arbitrary: fc.record({ op: fc.constant('rotate' as const), by, key: place, overlap: fc.constantFrom(0, 1, 5, 10) }) },
+  { weight: 15, arbitrary: fc.record({ op: fc.constant('issueDefault' as const), by, environment, idempotency }) },
+  { weight: 15, arbitrary: fc.record({ op: fc.constant('issue' as const), by, environment, access: fc.constantFrom<Access>('secret', 'secret', 'secret', 'publishable'), scopes, hours, idempotency }) },
+  { weight: 20, arbitrary: fc.record({ op: fc.constant('rotate' as const), by, key: place, overlap: fc.constantFrom(0, 1, 5, 10), idempotency }) },
+  { weight: 15, arbitrary: fc.record({ op: fc.constant('again' as const), back: fc.nat({ max: 2 }) }) },
   { weight: 20, arbitrary: fc.record({ op: fc.constant('renew' as const), by, key: place, hours }) },
   { weight: 10, arbitrary: fc.record({ op: fc.constant('update' as const), by, key: place, label: fc.constantFrom(undefined, 'Named', 'x'), scopes, enabled: fc.constant(undefined) }) },
   { weight: 15, arbitrary: fc.record({ op: fc.constant('update' as const), by, key: place, label: fc.constant(undefined), scopes: fc.constant(undefined), enabled: fc.boolean() }) },
@@ -285,6 +315,8 @@ class Account {
   readonly model: Model
   readonly ids: string[] = []
   readonly plaintexts: string[] = []
+  /** Steps with an idempotency key, newest first, and when they were asked. */
+  readonly sent: Array<{ step: Ask, at: number }> = []
   /** Ends that were seen: they never move. */
   readonly revokedAt = new Map<string, string>()
 
@@ -299,38 +331,50 @@ class Account {
     if (raw.op === 'pass') {
       this.clock.advance(raw.hours * HOUR)
       this.model.now = this.clock.now()
+    } else if (raw.op === 'again') {
+      const sent = this.sent[raw.back]
+      if (sent === undefined) return
+      const { step, at } = sent
+      // The end that was asked for is the same time.
+      await this.#step('hours' in step && typeof step.hours === 'number' ? { ...step, hours: step.hours - (this.clock.now() - at) / HOUR } : step)
     } else {
       const acts = typeof raw.by === 'object' ? this.#name(raw.by.key) : -1
       // Publishable keys never reach an operation, and there may be no key yet.
       const by: Who = typeof raw.by !== 'object' ? raw.by : this.model.keys[acts]?.access === 'secret' ? { key: acts } : 'owner'
       const step = { ...raw, by, ...('key' in raw && { key: this.#name(raw.key) }) }
-      const expected = this.model.step(step)
-      const answer = await this.#ask(step).catch((error: unknown) => {
-        if (!isSelfServeKeysError(error)) throw error
-        return error
-      })
-      if ('refusals' in expected) {
-        ok(answer instanceof Error, `${step.op} passed, and the model says ${[...expected.refusals].join(', ')}`)
-        ok(expected.refusals.has(answer.code), `${answer.code}: ${answer.message}, and the model says ${[...expected.refusals].join(', ')}`)
-        this.seen.add(`${step.op} ${answer.code}`)
-      } else {
-        if (answer instanceof Error) throw new Error(`${step.op} was refused: ${answer.code} ${answer.message}`)
-        this.seen.add(`${step.op} ${typeof by === 'object' ? 'key' : by}`)
-        this.#compare(answer, expected)
-      }
+      await this.#step(step)
+      if ('idempotency' in step && step.idempotency !== undefined) this.sent.unshift({ step, at: this.clock.now() })
     }
     await this.check()
   }
 
-  async #ask (step: Exclude<Step, { op: 'pass' }>): Promise<Issued | ApiKey | { revokedPublicIds: string[] }> {
+  async #step (step: Ask): Promise<void> {
+    const expected = this.model.step(step)
+    const answer = await this.#ask(step).catch((error: unknown) => {
+      if (!isSelfServeKeysError(error)) throw error
+      return error
+    })
+    if ('refusals' in expected) {
+      ok(answer instanceof Error, `${step.op} passed, and the model says ${[...expected.refusals].join(', ')}`)
+      ok(expected.refusals.has(answer.code), `${answer.code}: ${answer.message}, and the model says ${[...expected.refusals].join(', ')}`)
+      this.seen.add(`${step.op} ${answer.code}`)
+    } else {
+      if (answer instanceof Error) throw new Error(`${step.op} was refused: ${answer.code} ${answer.message}`)
+      this.seen.add(`${step.op} ${expected.issued?.replayed === true ? 'replayed' : typeof step.by === 'object' ? 'key' : step.by}`)
+      this.#compare(answer, expected)
+    }
+  }
+
+  async #ask (step: Ask): Promise<Issued | ApiKey | { revokedPublicIds: string[] }> {
     const { keys } = this.host
     const by: Actor = { accountId: this.accountId, ...(typeof step.by === 'object' ? { credential: 'api_key', apiKey: this.ids[step.by.key]! } : { credential: step.by === 'host' ? 'host' : 'bearer' }) }
     const id = 'key' in step ? this.ids[step.key] ?? MISSING : MISSING
     const expiry = 'hours' in step && step.hours !== undefined ? { expiresAt: step.hours === null ? null : toIso(this.clock.now() + step.hours * HOUR) } : {}
+    const idempotencyKey = 'idempotency' in step && step.idempotency !== undefined ? `request-${step.idempotency}` : undefined
     switch (step.op) {
-      case 'issueDefault': return await keys.issueDefault(by, { environment: step.environment })
-      case 'issue': return await keys.issue(by, { label: 'Named', environment: step.environment, access: step.access, ...(step.scopes !== undefined && { scopes: step.scopes }), ...expiry } satisfies IssueInput)
-      case 'rotate': return await keys.rotate(by, id, { overlapSeconds: step.overlap * 3600 })
+      case 'issueDefault': return await keys.issueDefault(by, { environment: step.environment, idempotencyKey })
+      case 'issue': return await keys.issue(by, { label: 'Named', environment: step.environment, access: step.access, ...(step.scopes !== undefined && { scopes: step.scopes }), ...expiry } satisfies IssueInput, { idempotencyKey })
+      case 'rotate': return await keys.rotate(by, id, { overlapSeconds: step.overlap * 3600, idempotencyKey })
       case 'renew': return await keys.renew(by, id, expiry)
       case 'update': return await keys.update(by, id, { label: step.label, scopes: step.scopes, enabled: step.enabled } satisfies UpdateInput)
       case 'revoke': return await keys.revoke(by, id)
@@ -341,10 +385,14 @@ class Account {
   #compare (answer: Issued | ApiKey | { revokedPublicIds: string[] }, { key, issued, all }: Done): void {
     if (issued !== undefined) {
       const { plaintextKey, apiKey, action, replayed, revokedPublicIds } = answer as Issued
-      ok(!this.ids.includes(apiKey.publicId) && !this.plaintexts.includes(plaintextKey!))
-      this.ids.push(apiKey.publicId)
-      this.plaintexts.push(plaintextKey!)
-      same({ action, replayed, ended: revokedPublicIds.sort() }, { action: issued.action, replayed: false, ended: issued.ended.map((place) => this.ids[place]!).sort() })
+      if (issued.replayed === true) {
+        same([apiKey.publicId, plaintextKey], [this.ids[key], null])
+      } else {
+        ok(!this.ids.includes(apiKey.publicId) && !this.plaintexts.includes(plaintextKey!))
+        this.ids.push(apiKey.publicId)
+        this.plaintexts.push(plaintextKey!)
+      }
+      same({ action, replayed, ended: revokedPublicIds.sort() }, { action: issued.action, replayed: issued.replayed === true, ended: issued.ended.map((place) => this.ids[place]!).sort() })
       same(this.#shown(apiKey), this.#expected(key))
     } else if (all !== undefined) {
       same((answer as { revokedPublicIds: string[] }).revokedPublicIds.sort(), all.map((place) => this.ids[place]!).sort())
@@ -412,9 +460,9 @@ class Account {
 
 /** What chance seldom brings: the place of a key that ended was taken before it is renewed. */
 const TAKEN: Step[] = [
-  { op: 'issue', by: 'owner', environment: 'live', access: 'secret', scopes: null, hours: 1 },
+  { op: 'issue', by: 'owner', environment: 'live', access: 'secret', scopes: null, hours: 1, idempotency: undefined },
   { op: 'pass', hours: 4 },
-  ...Array.from({ length: MAX_KEYS }, (): Step => ({ op: 'issue', by: 'owner', environment: 'live', access: 'secret', scopes: null, hours: 20 })),
+  ...Array.from({ length: MAX_KEYS }, (): Step => ({ op: 'issue', by: 'owner', environment: 'live', access: 'secret', scopes: null, hours: 20, idempotency: undefined })),
   { op: 'renew', by: 'owner', key: MAX_KEYS, hours: 20 }
 ]
 
@@ -459,13 +507,14 @@ for (const [name, lifetimes] of Object.entries(LIFETIMES)) {
 t.test('every change, every way to be refused and every status was met: what was never tried shows nothing', { skip: SEED !== DEFAULT_SEED && 'of the usual seed alone' }, async (t) => {
   const done = ['issueDefault', 'issue', 'rotate', 'renew', 'update', 'revoke', 'revokeAll'].flatMap((op) => ['owner', 'host', 'key'].map((who) => `${op} ${who}`))
   const refused = Object.entries({
-    issueDefault: ['API_KEY_NOT_ACTIVE', 'KEY_LIMIT_REACHED', 'FORBIDDEN', 'INVALID_API_KEY'],
-    issue: ['INVALID_REQUEST', 'KEY_LIMIT_REACHED', 'FORBIDDEN', 'INVALID_API_KEY'],
-    rotate: ['API_KEY_NOT_ACTIVE', 'API_KEY_NOT_FOUND', 'FORBIDDEN', 'INVALID_API_KEY'],
+    issueDefault: ['IDEMPOTENCY_KEY_REUSED', 'API_KEY_NOT_ACTIVE', 'KEY_LIMIT_REACHED', 'FORBIDDEN', 'INVALID_API_KEY'],
+    issue: ['IDEMPOTENCY_KEY_REUSED', 'INVALID_REQUEST', 'KEY_LIMIT_REACHED', 'FORBIDDEN', 'INVALID_API_KEY'],
+    rotate: ['IDEMPOTENCY_KEY_REUSED', 'API_KEY_NOT_ACTIVE', 'API_KEY_NOT_FOUND', 'FORBIDDEN', 'INVALID_API_KEY'],
     renew: ['API_KEY_NOT_ACTIVE', 'API_KEY_NOT_FOUND', 'INVALID_REQUEST', 'KEY_LIMIT_REACHED', 'FORBIDDEN', 'INVALID_API_KEY'],
     update: ['API_KEY_NOT_ACTIVE', 'API_KEY_NOT_FOUND', 'INVALID_REQUEST', 'FORBIDDEN', 'INVALID_API_KEY'],
     revoke: ['API_KEY_NOT_FOUND', 'FORBIDDEN', 'INVALID_API_KEY'],
     revokeAll: ['INVALID_API_KEY']
   }).flatMap(([op, codes]) => codes.map((code) => `${op} ${code}`))
-  t.strictSame([...done, ...refused, ...STATUSES].filter((claim) => !seen.has(claim)), [])
+  const replayed = ['issueDefault', 'issue', 'rotate'].map((op) => `${op} replayed`)
+  t.strictSame([...done, ...replayed, ...refused, ...STATUSES].filter((claim) => !seen.has(claim)), [])
 })

@@ -333,6 +333,12 @@ t.test('in process the operations take it too, and a host\'s own routes with the
   ]
   for (const other of others) await t.rejects(host.unchanged(other), { code: 'IDEMPOTENCY_KEY_REUSED', statusCode: 422, details: {} })
 
+  // Two keys that act, and nobody is named.
+  const [one, two] = [await makeKey(host.app, { scopes: null }), await makeKey(host.app, { scopes: null })]
+  const acting = (key: Made): Actor => ({ accountId: ACCOUNT, credential: 'api_key', apiKey: key.publicId })
+  await keys.issueDefault(acting(one), { idempotencyKey: 'by-a-key' })
+  await t.rejects(host.unchanged(async () => await keys.issueDefault(acting(two), { idempotencyKey: 'by-a-key' })), { code: 'IDEMPOTENCY_KEY_REUSED' })
+
   const rotated = await keys.rotate(by, given.apiKey.publicId, { overlapSeconds: 60, idempotencyKey: 'rotation' })
   t.strictSame(await host.unchanged(async () => await keys.rotate(by, given.apiKey.publicId, { overlapSeconds: 60, idempotencyKey: 'rotation' })), { ...rotated, plaintextKey: null, replayed: true })
   // The answer is a union: the secret is there, or it was given before.

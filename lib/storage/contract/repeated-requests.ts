@@ -139,8 +139,14 @@ export const repeatedRequestCases: ContractCases = {
     await isRefused(storage, ask, 'beyond_acting_key')
     changed(await storage.updateKey(updating(acting, { scopes: null })))
     await isReplayed(storage, ask, key)
+    // Of a rotation the key that was replaced counts too.
+    const rotate = async (): Promise<KeyOutcome> => await storage.rotateKey(rotatingAgain(key, { ...asks, idempotency: request('rotation') }))
+    const { key: successor } = changed(await rotate())
+    await isReplayed(storage, rotate, successor, [key.publicId])
+    for (const one of [successor, acting]) changed(await storage.updateKey(updating(one, { scopes: ['sites:write'] })))
+    await isRefused(storage, rotate, 'beyond_acting_key')
     changed(await storage.revokeKey(revoking(acting)))
-    await isRefused(storage, ask, 'acting_key_ended')
+    for (const again of [ask, rotate]) await isRefused(storage, again, 'acting_key_ended')
   },
 
   'a request whose key is gone makes no other; an account that was erased begins anew': async (storage) => {
