@@ -23,6 +23,7 @@ export function evictingStorage (storage: Storage, evictions: Pick<Evictions, 'k
       if (outcome.outcome === 'changed') evictions.keys(outcome.updated.map(({ publicId }) => publicId))
       // What is as it was asked for may have become so only now: by a change that took too long for its caller.
       if (outcome.outcome === 'unchanged' && outcome.key !== null) evictions.keys([outcome.key.publicId])
+      if (outcome.outcome === 'replayed') evictions.keys([...outcome.revokedPublicIds, outcome.key.rotatedFrom].filter((id) => id !== null))
     })
 
   const siteChange = <I, O extends SiteOutcome | null>(change: (input: I) => Promise<O>, accountOf: (input: I) => string): (input: I) => Promise<O> =>

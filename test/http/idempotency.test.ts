@@ -23,9 +23,12 @@ interface Hosted extends Host {
   events: AccountEvent[]
 }
 
+/** Usage is flushed, and what is over pruned, only when asked for: what is stored stays as it is between two looks. */
 async function hostOf (t: Test, options: Partial<SelfServeKeysOptions> = {}, parts: HostParts = {}): Promise<Hosted> {
   const events: AccountEvent[] = []
-  const host = await build(t, { accountRoutes: { rateLimit: false }, onEvent: (event) => { events.push(event) }, ...options }, parts)
+  const host = await build(t, {
+    accountRoutes: { rateLimit: false }, usage: { flushInterval: '1 week', prune: false }, onEvent: (event) => { events.push(event) }, ...options
+  }, parts)
   const ask = asking(host.app)
   return {
     ...host,

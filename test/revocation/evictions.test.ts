@@ -201,6 +201,21 @@ t.test('with a delay', async (t) => {
     t.equal(await b.status(second.plaintext), 401)
   })
 
+  t.test('a rotation that is replayed is followed like the first time: what it ended, and what it lets retire', async (t) => {
+    for (const overlapSeconds of [0, 1]) {
+      const { a, b, clock } = await pairOf(t)
+      const { plaintext, publicId } = await issued(a)
+      t.equal(await b.status(plaintext), 200)
+      const rotate = async ({ keys }: Instance): Promise<unknown> => await keys.rotate(BY, publicId, { overlapSeconds, idempotencyKey: 'a' })
+      await rotate(a)
+      clock.pass(overlapSeconds * 1000)
+      t.equal(await b.status(plaintext), 200, 'held here, within the delay')
+      await rotate(b)
+      clock.pass(1)
+      t.equal(await b.status(plaintext), 401)
+    }
+  })
+
   t.test('keys that were moved under another pepper are asked for again, and not moved twice', async (t) => {
     const storage = memoryStorage()
     const plain = await instanceOf(t, { storage })
