@@ -12,9 +12,10 @@ import t, { type Test } from 'tap'
 import { statusOf, STATUSES, type FoundKey, type StoredKey } from '../../lib/keys/api-key.js'
 import { sqliteDatabase } from '../../lib/storage/kysely/databases/sqlite.js'
 import { kyselyStorage, type KyselyStorageOptions } from '../../lib/storage/kysely/index.js'
-import { applySteps, migrationSteps, type MigrationStep } from '../../lib/storage/kysely/migrate.js'
+import { applySteps } from '../../lib/storage/kysely/migrate.js'
+import { migrationSteps, type MigrationStep } from '../../lib/storage/kysely/migration-steps.js'
 import { openSqliteFile } from '../../lib/storage/kysely/sqlite.js'
-import { TablePrefixPlugin } from '../../lib/storage/kysely/table-prefix.js'
+import { TableNamesPlugin } from '../../lib/storage/kysely/table-names.js'
 import type { Tables } from '../../lib/storage/kysely/tables.js'
 import { writeQueue } from '../../lib/storage/kysely/write-queue.js'
 import type { Storage } from '../../lib/storage/storage.js'
@@ -99,13 +100,17 @@ t.test('options', async (t) => {
     [{ file: 'a.db', tablePrefix: 'x"; drop table y; --' }, 'tablePrefix', /lower-case letters/],
     [{ file: 'a.db', tablePrefix: 5 }, 'tablePrefix', /lower-case letters/],
     [{ file: 'a.db', tablePrefix: null }, 'tablePrefix', /lower-case letters/],
+    [{ file: 'a.db', schema: 'keys' }, 'schema', /is for database servers: a SQLite file has none/],
+    [{ db, type: 'sqlite', schema: 'main' }, 'schema', /is for database servers: a SQLite file has none/],
+    ...['', 'a'.repeat(64), 'ü'.repeat(32), 'a\0b', 'a\nb', '\ud800', 5, null].map((schema): [object, string, RegExp] =>
+      [{ db, type: 'postgres', schema }, 'schema', /must be a name of 1 to 63 bytes without control characters/]),
     [{ file: 'a.db', prefix: 'x_' }, 'prefix', /is not an option/]
   ]
   for (const [options, option, message] of cases) {
     t.throws(() => kyselyStorage(options as KyselyStorageOptions),
       { code: 'INVALID_OPTION', message, details: { option } }, JSON.stringify(options))
   }
-  for (const options of [undefined, { file: 'a.db', tablePrefix: 'a'.repeat(31) }, { file: 'a.db', migrate: 'never' as const }]) {
+  for (const options of [undefined, { file: 'a.db', tablePrefix: 'a'.repeat(31) }, { file: 'a.db', migrate: 'never' as const }, { db, type: 'postgres' as const, schema: `${'ü'.repeat(31)}"` }]) {
     t.doesNotThrow(() => kyselyStorage(options))
   }
   t.notOk(existsSync('a.db') || existsSync('self-serve-keys.db'), 'nothing is made before open()')
@@ -222,13 +227,14 @@ t.test('twenty storages opened at once on a new file, in this process and in fou
 t.test('steps are applied in order, each once, and all of them or none', async (t) => {
   const { writer, close } = await openSqliteFile(newFile(), 1000)
   t.teardown(close)
-  const db = writer.withPlugin(new TablePrefixPlugin('x_'))
+  const names = { prefix: 'x_', schema: null }
+  const db = writer.withPlugin(new TableNamesPlugin(names))
   const steps = [
     { step: 1, name: 'things', breaking: true, sql: '-- breaking: it is\ncreate table {prefix}things (a text);\n\n' },
     { step: 2, name: 'more', breaking: false, sql: '-- additive: it is\n-- half;way\nalter table {prefix}things add column b text' }
   ]
   const apply = async (all: MigrationStep[]): Promise<void> =>
-    await writeQueue(db, 1000)(async (db) => { await applySteps({ db, database: sqliteDatabase }, all, 'x_', NOW) })
+    await writeQueue(db, 1000)(async (db) => { await applySteps({ db, database: sqliteDatabase }, all, names, NOW) })
   const broken = { step: 3, name: 'broken', breaking: false, sql: 'create table {prefix}others (a text);\nthis is no SQL' }
   await t.rejects(apply([...steps, broken]), /syntax error/)
   t.strictSame((await sql`select name from sqlite_schema`.execute(db)).rows, [])
@@ -256,7 +262,8 @@ t.test('a database of the first step is brought to the last with all that it hol
 
   const file = newFile()
   const { writer, close } = await openSqliteFile(file, 1000)
-  await applySteps({ db: writer.withPlugin(new TablePrefixPlugin('self_serve_')), database: sqliteDatabase }, migrationSteps('sqlite').slice(0, 1), 'self_serve_', NOW)
+  const tables = { prefix: 'self_serve_', schema: null }
+  await applySteps({ db: writer.withPlugin(new TableNamesPlugin(tables)), database: sqliteDatabase }, migrationSteps('sqlite').slice(0, 1), tables, NOW)
   await close()
   const handle = handleOn(t, file)
   const names = (query: string): string[] => handle.prepare(query).pluck().all() as string[]

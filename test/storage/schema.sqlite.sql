@@ -123,8 +123,7 @@ CREATE TABLE self_serve_usage_days (
   requests integer not null,
   failures integer not null,
   primary key (day desc, account_number, key_number)
-) strict, without rowid
-;
+) strict, without rowid;
 
 CREATE TABLE self_serve_sites (
   number integer primary key autoincrement,
@@ -153,8 +152,7 @@ CREATE TABLE self_serve_audit_entries (
   primary key (account_number, id)
 ) strict, without rowid;
 
-CREATE INDEX self_serve_audit_entries_to_prune on self_serve_audit_entries (time)
-;
+CREATE INDEX self_serve_audit_entries_to_prune on self_serve_audit_entries (time);
 
 CREATE TABLE self_serve_remembered_requests (
   number integer primary key,
@@ -169,5 +167,4 @@ CREATE TABLE self_serve_remembered_requests (
   unique (account_number, hash)
 ) strict;
 
-CREATE INDEX self_serve_remembered_requests_to_prune on self_serve_remembered_requests (expires_at)
-;
+CREATE INDEX self_serve_remembered_requests_to_prune on self_serve_remembered_requests (expires_at);

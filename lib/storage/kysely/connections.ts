@@ -7,7 +7,7 @@ import { sqliteDatabase } from './databases/sqlite.js'
 import { serverTransactions } from './server-transactions.js'
 import { openSqliteFile } from './sqlite.js'
 import type { KyselyStorageOptions } from './storage-options.js'
-import { TablePrefixPlugin } from './table-prefix.js'
+import { TableNamesPlugin, type TableNames } from './table-names.js'
 import type { FoundRow, Tables } from './tables.js'
 import { writeQueue, type Write } from './write-queue.js'
 
@@ -26,8 +26,8 @@ export interface Connections {
 
 const DATABASES: Readonly<Record<DatabaseType, Database>> = { sqlite: sqliteDatabase, postgres: postgresDatabase }
 
-export async function connect (options: KyselyStorageOptions, prefix: string, timeout: number): Promise<Connections> {
-  const plugin = new TablePrefixPlugin(prefix)
+export async function connect (options: KyselyStorageOptions, names: TableNames, timeout: number): Promise<Connections> {
+  const plugin = new TableNamesPlugin(names)
   if ('file' in options) {
     const file = await openSqliteFile(options.file, timeout)
     return {

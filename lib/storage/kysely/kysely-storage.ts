@@ -10,8 +10,9 @@ import { connect, type Connections } from './connections.js'
 import type { On } from './databases/database.js'
 import { changeKeys } from './key-changes.js'
 import * as keys from './key-queries.js'
+import { applySteps, checkSchema } from './migrate.js'
+import { migrationSteps } from './migration-steps.js'
 import { pruneRequests } from './request-queries.js'
-import { applySteps, checkSchema, migrationSteps } from './migrate.js'
 import { checkOptions, type KyselyStorageOptions } from './storage-options.js'
 import { toStoredKey, type FoundRow, type Tables } from './tables.js'
 import { readUsage } from './usage-reads.js'
@@ -24,7 +25,7 @@ import { recordUsage } from './usage-writes.js'
  * @throws INVALID_OPTION, naming the option
  */
 export function kyselyStorage (options: KyselyStorageOptions = { file: './self-serve-keys.db' }): Storage {
-  const prefix = checkOptions(options)
+  const names = checkOptions(options)
   const migrate = options.migrate ?? ('file' in options ? 'start' : 'never')
   let opened: Connections | undefined
   /** The lookup of a key by so many digests, compiled once: building it costs more than running it. */
@@ -47,11 +48,11 @@ export function kyselyStorage (options: KyselyStorageOptions = { file: './self-s
     get server () { return 'type' in options && options.type !== 'sqlite' },
 
     async open ({ timeout }) {
-      opened = await connect(options, prefix, timeout)
+      opened = await connect(options, names, timeout)
       try {
         const steps = migrationSteps(opened.database.type)
-        if (migrate === 'start') await write(async (on) => { await applySteps(on, steps, prefix, Date.now()) })
-        await checkSchema(reading(), steps, prefix)
+        if (migrate === 'start') await write(async (on) => { await applySteps(on, steps, names, Date.now()) })
+        await checkSchema(reading(), steps, names)
       } catch (error) {
         await this.close()
         throw error

@@ -1,56 +1,62 @@
-// Migrations: ordered steps, one SQL file each, applied once; and the check that a schema is one this build can use.
-import { readdirSync, readFileSync } from 'node:fs'
+// Migrations: steps applied once, in order; and the check that a schema is one this build can use.
 import { sql, type Kysely } from 'kysely'
 import { makeError } from '../../errors.js'
-import type { DatabaseType, On } from './databases/database.js'
+import type { On } from './databases/database.js'
+import { makeSchema, makeStepsTable, statementsOf, type MigrationStep } from './migration-steps.js'
+import { DEFAULT_PREFIX, type TableNames } from './table-names.js'
 import type { Tables } from './tables.js'
 
-/** A build runs on any schema whose last breaking step it knows; later additive ones do not trouble it. */
-export interface MigrationStep { readonly step: number, readonly name: string, readonly breaking: boolean, readonly sql: string }
+export interface AppliedStep { readonly step: number, readonly name: string, readonly breaking: number }
 
-/** The steps in `migrations/<type>`, in order. A file's first line says `-- additive: …` or `-- breaking: …`. */
-export function migrationSteps (type: DatabaseType): MigrationStep[] {
-  const folder = new URL(`./migrations/${type}/`, import.meta.url)
-  return readdirSync(folder).sort().map((file) => {
-    const text = readFileSync(new URL(file, folder), 'utf8')
-    const [, step, name] = /^(\d{4})-(.+)\.sql$/.exec(file)!
-    return { step: Number(step), name: name!, breaking: text.startsWith('-- breaking'), sql: text }
-  })
+/**
+ * Applies the missing steps. The caller holds the database's write lock, so that of twenty starting at once one does it.
+ * @returns those that were missing
+ */
+export async function applySteps (on: On, steps: readonly MigrationStep[], names: TableNames, now: number): Promise<MigrationStep[]> {
+  const { db, database } = on
+  await database.lockForMigration(db)
+  if (names.schema !== null && !(await schemaExists(db, names.schema))) {
+    const command = await commandFor(on, names)
+    throw makeError('SCHEMA_OUTDATED', {
+      message: `The database has no schema ${JSON.stringify(names.schema)} that this role may use. Make it, or run ${command}: that makes it too.`
+    })
+  }
+  await db.executeQuery(makeStepsTable(db))
+  const missing = missingSteps(await selectSteps(db), steps)
+  for (const step of missing) {
+    for (const statement of statementsOf(db, step, names, now)) await db.executeQuery(statement)
+  }
+  return missing
 }
 
-/** Applies the missing steps. The caller holds the database's write lock, so that of twenty starting at once one does it. */
-export async function applySteps ({ db, database }: On, steps: readonly MigrationStep[], prefix: string, now: number): Promise<void> {
+/** The same with a schema that is made where it is missing. */
+export async function migrateSchema (on: On, steps: readonly MigrationStep[], names: TableNames, now: number): Promise<{ madeSchema: boolean, applied: MigrationStep[] }> {
+  const { db, database } = on
   await database.lockForMigration(db)
-  await sql`create table if not exists ${sql.table(`${prefix}migrations`)} (
-    step integer primary key, name text not null, breaking integer not null, applied_at bigint not null)`.execute(db)
-  const applied = await appliedSteps(db)
-  checkKnown(applied, steps)
-  for (const { step, name, breaking, sql: text } of steps) {
-    if (applied.some((row) => row.step === step)) continue
-    for (const statement of text.replaceAll('{prefix}', prefix).split(/;\s*$/m)) {
-      if (statement.trim() !== '') await sql.raw(statement).execute(db)
-    }
-    await db.insertInto('migrations').values({ step, name, breaking: breaking ? 1 : 0, applied_at: now }).execute()
-  }
+  const madeSchema = names.schema !== null && !(await schemaExists(db, names.schema))
+  if (madeSchema) await db.executeQuery(makeSchema(db, names.schema))
+  return { madeSchema, applied: await applySteps(on, steps, names, now) }
 }
 
 /** Rejects with SCHEMA_OUTDATED, naming the step, if the schema lacks a step or has a breaking one this build does not know. */
-export async function checkSchema ({ db, database }: On, steps: readonly MigrationStep[], prefix: string): Promise<void> {
-  const there = await database.tableExists(db, `${prefix}migrations`)
-  const applied = there ? await appliedSteps(db) : []
-  checkKnown(applied, steps)
-  const missing = steps.find(({ step }) => !applied.some((row) => row.step === step))
+export async function checkSchema (on: On, steps: readonly MigrationStep[], names: TableNames): Promise<void> {
+  const [missing] = missingSteps(await appliedSteps(on, names), steps)
   if (missing !== undefined) {
+    const command = await commandFor(on, names)
     throw makeError('SCHEMA_OUTDATED', {
-      message: `The database lacks migration step ${missing.step} (${missing.name}). ` +
-        'Start once with kyselyStorage({ …, migrate: \'start\' }), by a role that may change tables.'
+      message: `The database lacks migration step ${missing.step} (${missing.name}). ${command === null ? 'Start' : `Run ${command}, or start`} ` +
+        'once with kyselyStorage({ …, migrate: \'start\' }), by a role that may change tables.'
     })
   }
 }
 
-interface AppliedStep { step: number, name: string, breaking: number }
+/** The steps that the database has, in order. */
+export async function appliedSteps ({ db, database }: On, { prefix, schema }: TableNames): Promise<AppliedStep[]> {
+  return await database.tableExists(db, `${prefix}migrations`, schema) ? await selectSteps(db) : []
+}
 
-function checkKnown (applied: readonly AppliedStep[], steps: readonly MigrationStep[]): void {
+/** @throws SCHEMA_OUTDATED where a breaking one was applied that this build does not know */
+export function missingSteps (applied: readonly AppliedStep[], steps: readonly MigrationStep[]): MigrationStep[] {
   const unknown = applied.find((row) => row.breaking === 1 && !steps.some(({ step }) => step === row.step))
   if (unknown !== undefined) {
     throw makeError('SCHEMA_OUTDATED', {
@@ -58,8 +64,30 @@ function checkKnown (applied: readonly AppliedStep[], steps: readonly MigrationS
         'It was made by a later version of fastify-self-serve-keys: start that one.'
     })
   }
+  return steps.filter(({ step }) => !applied.some((row) => row.step === step))
 }
 
-async function appliedSteps (db: Kysely<Tables>): Promise<AppliedStep[]> {
+/** One that the role may not use is none. */
+export async function schemaExists (db: Kysely<Tables>, schema: string): Promise<boolean> {
+  const { rows } = await sql`select 1 from information_schema.schemata where schema_name = ${schema}`.execute(db)
+  return rows.length > 0
+}
+
+async function selectSteps (db: Kysely<Tables>): Promise<AppliedStep[]> {
   return await db.selectFrom('migrations').select(['step', 'name', 'breaking']).orderBy('step').execute()
+}
+
+/** The command that applies the missing steps, as it is typed; null where only the process that has the database can do it. */
+async function commandFor ({ db, database }: On, { prefix, schema }: TableNames): Promise<string | null> {
+  const file = await database.fileOf(db)
+  if (file === '') return null
+  const words = ['npx', 'fastify-self-serve-keys', 'migrate', ...file === null ? [] : ['--file', file]]
+  if (schema !== null) words.push('--schema', schema)
+  if (prefix !== DEFAULT_PREFIX) words.push('--table-prefix', prefix)
+  return `\`${words.map(quoted).join(' ')}\`${file === null ? ' with DATABASE_URL set to its address' : ''}`
+}
+
+/** A word as a shell reads it back. */
+function quoted (word: string): string {
+  return /^[\w./:@-]+$/.test(word) ? word : `'${word.replaceAll('\'', '\'\\\'\'')}'`
 }

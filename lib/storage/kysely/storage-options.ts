@@ -2,6 +2,7 @@
 import type { Dialect, Kysely } from 'kysely'
 import { makeError } from '../../errors.js'
 import type { DatabaseType } from './databases/database.js'
+import { readTableNames, type TableNames } from './table-names.js'
 
 const TYPES: readonly unknown[] = ['sqlite', 'postgres'] satisfies DatabaseType[]
 
@@ -15,17 +16,26 @@ interface CommonOptions {
   migrate?: 'start' | 'never'
 }
 
+interface ServerOptions extends CommonOptions {
+  type: DatabaseType
+  /**
+   * The schema of the tables, which is there already; not for SQLite.
+   * @default the one that the connection finds by itself: on Postgres the first of its search_path
+   */
+  schema?: string
+}
+
 /** Where the tables live: a SQLite file of our own, a dialect that we open and close, or the host's Kysely instance. */
 export type KyselyStorageOptions =
   /** Path of a SQLite file, made if missing, or `':memory:'`. Needs better-sqlite3. */
   | CommonOptions & { file: string }
   /** Opened and closed by us, its pool included. */
-  | CommonOptions & { dialect: Dialect, type: DatabaseType }
+  | ServerOptions & { dialect: Dialect }
   /** The host's instance, never closed by us. Its plugins are not used. */
-  | CommonOptions & { db: Kysely<any>, type: DatabaseType }
+  | ServerOptions & { db: Kysely<any> }
 
-/** @returns the table prefix. @throws INVALID_OPTION, naming the option */
-export function checkOptions (options: KyselyStorageOptions): string {
+/** @returns what stands before the names of the tables. @throws INVALID_OPTION, naming the option */
+export function checkOptions (options: KyselyStorageOptions): TableNames {
   const refuse = (option: string, rule: string): never => {
     throw makeError('INVALID_OPTION', { message: `kyselyStorage: "${option}" ${rule}.`, details: { option } })
   }
@@ -33,7 +43,7 @@ export function checkOptions (options: KyselyStorageOptions): string {
   const [source = 'file', ...others] = ['file', 'dialect', 'db'].filter((name) => name in given)
   if (!(source in given) || others.length > 0) refuse(source, 'must be given alone: one of file, dialect and db')
   for (const name of Object.keys(given)) {
-    if (!['file', 'dialect', 'db', 'type', 'tablePrefix', 'migrate'].includes(name)) refuse(name, 'is not an option')
+    if (!['file', 'dialect', 'db', 'type', 'schema', 'tablePrefix', 'migrate'].includes(name)) refuse(name, 'is not an option')
   }
   const value = given[source]
   if (source === 'file' && (typeof value !== 'string' || value === '')) refuse('file', 'must be a path')
@@ -44,9 +54,5 @@ export function checkOptions (options: KyselyStorageOptions): string {
   if (given.migrate !== undefined && given.migrate !== 'start' && given.migrate !== 'never') {
     refuse('migrate', 'must be \'start\' or \'never\'')
   }
-  const prefix = given.tablePrefix === undefined ? 'self_serve_' : given.tablePrefix
-  if (typeof prefix !== 'string' || !/^[a-z_][a-z0-9_]{0,30}$/.test(prefix)) {
-    refuse('tablePrefix', 'must be 1 to 31 lower-case letters, digits and _')
-  }
-  return prefix as string
+  return readTableNames(given, source === 'file' ? 'sqlite' : given.type as DatabaseType, refuse)
 }

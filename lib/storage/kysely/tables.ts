@@ -95,11 +95,12 @@ interface ApiKeysTable {
   ends_at: number
 }
 
-/** What the table prefix is written in front of: the tables, and the index that a query names. */
-export const PREFIXED_NAMES: ReadonlySet<string> = new Set<keyof Tables | 'usage_failures'>([
+export const TABLE_NAMES: ReadonlySet<string> = new Set<keyof Tables>([
   'accounts', 'api_keys', 'api_key_versions', 'sites', 'audit_entries', 'remembered_requests', 'usage_routes', 'usage_batches',
-  'usage_events', 'usage_minutes', 'usage_hours', 'usage_days', 'usage_failures', 'migrations'
+  'usage_events', 'usage_minutes', 'usage_hours', 'usage_days', 'migrations'
 ])
+/** The indexes that a query names. */
+export const INDEX_NAMES: ReadonlySet<string> = new Set(['usage_failures'])
 
 /** The version a key is stored with. */
 export const FIRST_VERSION = 1

@@ -14,7 +14,10 @@ export interface Total { readonly slot: number, readonly account: number, readon
 
 export interface Database {
   readonly type: DatabaseType
-  tableExists (db: Kysely<Tables>, name: string): Promise<boolean>
+  /** @param name as it is in the database @param schema null: the one that the connection finds by itself */
+  tableExists (db: Kysely<Tables>, name: string, schema: string | null): Promise<boolean>
+  /** The path of its file: '' where it is in memory, null on a server. */
+  fileOf (db: Kysely<Tables>): Promise<string | null>
   /** Held until the transaction ends, so that of many that start at once one migrates. */
   lockForMigration (db: Kysely<Tables>): Promise<void>
   /** The query with its rows locked until the transaction ends; as it is where writing transactions exclude each other. */

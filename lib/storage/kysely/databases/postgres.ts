@@ -16,10 +16,12 @@ const USAGE = ['usage_events', 'usage_minutes', 'usage_hours', 'usage_days'] as 
 export const postgresDatabase: Database = {
   type: 'postgres',
 
-  async tableExists (db, name) {
-    const { rows } = await sql<{ found: boolean }>`select to_regclass(${`"${name}"`}) is not null as found`.execute(db)
+  async tableExists (db, name, schema) {
+    const path = schema === null ? sql`quote_ident(${name})` : sql`quote_ident(${schema}) || '.' || quote_ident(${name})`
+    const { rows } = await sql<{ found: boolean }>`select to_regclass(${path}) is not null as found`.execute(db)
     return rows[0]!.found
   },
+  fileOf: async () => null,
 
   async lockForMigration (db) {
     await sql`select pg_advisory_xact_lock(${MIGRATION_LOCK})`.execute(db)

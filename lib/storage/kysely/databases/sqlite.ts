@@ -23,6 +23,10 @@ export const sqliteDatabase: Database = {
     const { rows } = await sql`select 1 from sqlite_schema where type = 'table' and name = ${name}`.execute(db)
     return rows.length > 0
   },
+  async fileOf (db) {
+    const { rows } = await sql<{ file: string }>`select file from pragma_database_list where name = 'main'`.execute(db)
+    return rows[0]!.file
+  },
 
   // The transaction holds the one write lock there is.
   async lockForMigration () {},

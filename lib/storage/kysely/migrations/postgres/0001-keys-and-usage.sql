@@ -48,8 +48,8 @@ create table {prefix}api_keys (
   unique (account_number, default_slot)
 );
 
-create index {prefix}api_keys_by_end on {prefix}api_keys (account_number, ends_at);
-create index {prefix}api_keys_to_prune on {prefix}api_keys (ends_at);
+create index {index}api_keys_by_end on {prefix}api_keys (account_number, ends_at);
+create index {index}api_keys_to_prune on {prefix}api_keys (ends_at);
 
 -- Label, environment and scopes as they were at the time of an event, kept once and referred to.
 create table {prefix}api_key_versions (
@@ -75,7 +75,7 @@ create table {prefix}usage_batches (
   recorded_at bigint not null
 );
 
-create index {prefix}usage_batches_to_prune on {prefix}usage_batches (recorded_at);
+create index {index}usage_batches_to_prune on {prefix}usage_batches (recorded_at);
 
 -- Found by owner, newest first; removed by hour, for which places in the table and hours go together.
 create table {prefix}usage_events (
@@ -94,10 +94,10 @@ create table {prefix}usage_events (
   request_id text collate "C"
 );
 
-create index {prefix}usage_events_by_account on {prefix}usage_events (account_number, hour desc, "offset" desc, sequence desc);
-create index {prefix}usage_failures on {prefix}usage_events (account_number, hour desc, "offset" desc, sequence desc)
+create index {index}usage_events_by_account on {prefix}usage_events (account_number, hour desc, "offset" desc, sequence desc);
+create index {index}usage_failures on {prefix}usage_events (account_number, hour desc, "offset" desc, sequence desc)
   where status >= 400;
-create index {prefix}usage_events_to_prune on {prefix}usage_events using brin (hour);
+create index {index}usage_events_to_prune on {prefix}usage_events using brin (hour);
 
 -- Minutes are kept for two hours only, for the window of an hour.
 create table {prefix}usage_minutes (
@@ -109,7 +109,7 @@ create table {prefix}usage_minutes (
   primary key (account_number, minute, key_number)
 );
 
-create index {prefix}usage_minutes_to_prune on {prefix}usage_minutes (minute);
+create index {index}usage_minutes_to_prune on {prefix}usage_minutes (minute);
 
 create table {prefix}usage_hours (
   hour integer not null,
@@ -120,7 +120,7 @@ create table {prefix}usage_hours (
   primary key (account_number, hour, key_number)
 );
 
-create index {prefix}usage_hours_to_prune on {prefix}usage_hours (hour);
+create index {index}usage_hours_to_prune on {prefix}usage_hours (hour);
 
 create table {prefix}usage_days (
   day integer not null,
@@ -131,4 +131,4 @@ create table {prefix}usage_days (
   primary key (account_number, day, key_number)
 );
 
-create index {prefix}usage_days_to_prune on {prefix}usage_days (day)
+create index {index}usage_days_to_prune on {prefix}usage_days (day)

@@ -48,8 +48,8 @@ create table {prefix}api_keys (
   unique (account_number, default_slot)
 ) strict;
 
-create index {prefix}api_keys_by_end on {prefix}api_keys (account_number, ends_at);
-create index {prefix}api_keys_to_prune on {prefix}api_keys (ends_at);
+create index {index}api_keys_by_end on {prefix}api_keys (account_number, ends_at);
+create index {index}api_keys_to_prune on {prefix}api_keys (ends_at);
 
 -- Label, environment and scopes as they were at the time of an event, kept once and referred to.
 create table {prefix}api_key_versions (
@@ -75,7 +75,7 @@ create table {prefix}usage_batches (
   recorded_at integer not null
 ) strict;
 
-create index {prefix}usage_batches_to_prune on {prefix}usage_batches (recorded_at);
+create index {index}usage_batches_to_prune on {prefix}usage_batches (recorded_at);
 
 -- Clustered by hour, so that a flush writes neighbouring pages and a whole hour is removed at once.
 create table {prefix}usage_events (
@@ -95,7 +95,7 @@ create table {prefix}usage_events (
   primary key (hour desc, account_number, offset desc, sequence desc)
 ) strict, without rowid;
 
-create index {prefix}usage_failures on {prefix}usage_events (hour desc, account_number, offset desc, sequence desc)
+create index {index}usage_failures on {prefix}usage_events (hour desc, account_number, offset desc, sequence desc)
   where status >= 400;
 
 -- Minutes are kept for two hours only, for the window of an hour.

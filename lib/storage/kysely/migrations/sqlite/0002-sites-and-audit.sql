@@ -13,7 +13,7 @@ create table {prefix}sites (
 -- What an imported key was hashed to: imported again, it is known by that after its hash was moved.
 alter table {prefix}api_keys add column imported_hash text;
 
-create index {prefix}api_keys_by_imported_hash on {prefix}api_keys (imported_hash) where imported_hash is not null;
+create index {index}api_keys_by_imported_hash on {prefix}api_keys (imported_hash) where imported_hash is not null;
 
 -- given under the account's lock
 alter table {prefix}accounts add column next_entry integer not null default 1;
@@ -34,4 +34,4 @@ create table {prefix}audit_entries (
   primary key (account_number, id)
 ) strict, without rowid;
 
-create index {prefix}audit_entries_to_prune on {prefix}audit_entries (time)
+create index {index}audit_entries_to_prune on {prefix}audit_entries (time)
