@@ -1,5 +1,5 @@
 // SQLite: our own connections to a file.
-import { closeSync, mkdirSync, openSync } from 'node:fs'
+import { closeSync, existsSync, mkdirSync, openSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Kysely, SqliteDialect, type CompiledQuery } from 'kysely'
@@ -68,6 +68,14 @@ export async function openSqliteFile (file: string, timeout: number): Promise<Sq
       await writer.destroy()
     }
   }
+}
+
+/** One connection to a file, as it is: for who migrates it or looks at it. Made if it is missing, unless it is only read. */
+export async function openPlainFile (file: string, readonly: boolean): Promise<Handle> {
+  const { default: Database } = await import('better-sqlite3')
+  if (!readonly) makePrivateFile(file)
+  else if (!existsSync(file)) throw new Error(`There is no file ${file}.`)
+  return new Database(file, { readonly, timeout: READ_BUSY_TIMEOUT })
 }
 
 /**
