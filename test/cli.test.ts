@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url'
 import Database from 'better-sqlite3'
 import { Kysely, SqliteDialect } from 'kysely'
 import t, { type Test } from 'tap'
-import { withoutPasswords } from '../lib/cli/passwords.js'
+import { errorText } from '../lib/cli/error-text.js'
 import { HELP, run } from '../lib/cli/run.js'
 import { kyselyStorage, type KyselyStorageOptions } from '../lib/storage/kysely/index.js'
 import { migrationSteps } from '../lib/storage/kysely/migration-steps.js'
@@ -76,7 +76,7 @@ t.test('what cannot be understood is named, ends with 2, and does nothing', asyn
   const cases: Array<[string[], RegExp, Record<string, string>?]> = [
     [[], /^a command is missing: migrate, sql, status$/m],
     [['up'], /^up is not a command: migrate, sql, status$/m],
-    [['migrate', 'now', '--file', 'a.db'], /^now is one argument too many$/m],
+    [['migrate', 'now', '--file', 'a.db'], /^migrate takes options only: what does not begin with - is one word too many$/m],
     [['migrate', '--flie', 'a.db'], /^Unknown option '--flie'$/m],
     [['migrate', '-x'], /^Unknown option '-x'$/m],
     [['migrate', '--file'], /^Option '--file <value>' argument missing$/m],
@@ -119,11 +119,16 @@ t.test('--help says what there is, whatever else is typed', async (t) => {
 
 t.test('a password is printed in no message', async (t) => {
   const url = 'postgres://ada:s%C3%A4cret@127.0.0.1:1/d'
-  t.equal(withoutPasswords(`${url} säcret s%C3%A4cret`, ['status', `--url=${url}`], {}), 'postgres://***@127.0.0.1:1/d *** ***')
-  t.equal(withoutPasswords('abc ab', [], { DATABASE_URL: 'postgres://h/d?password=ab', OTHER: 'c' }), '***c ***')
-  t.equal(withoutPasswords('a%E0 b', ['postgres://u:a%E0@h/d'], {}), '*** b')
-  t.equal(withoutPasswords('not an address', ['--url', 'postgres://u:p@h:99999/d'], {}), 'not an address')
-  for (const argv of [['migrate', url], ['status', '--url', url.replace('postgres', 'oracle')], ['status', '--url', url.replace(':1/', ':99999/')]]) {
+  const printed = (text: string, argv: string[], env = {}): string => errorText(new Error(text), argv, env)
+  t.equal(printed(`${url} säcret s%C3%A4cret`, ['status', `--url=${url}`]), 'postgres://***@127.0.0.1:1/d *** ***')
+  t.equal(printed('abc ab', [], { DATABASE_URL: 'postgres://h/d?password=ab', OTHER: 'c' }), '***c ***')
+  t.equal(printed('a%E0 b', ['postgres://u:a%E0@h/d']), '*** b')
+  t.equal(printed('not an address', ['--url', 'postgres://u:p@h:99999/d']), 'not an address')
+  t.equal(printed('see postgres://u:p/w@h/d', []), 'see postgres://***@h/d')
+  t.equal(errorText(new AggregateError([new Error('for one ab'), new Error('for another')]), ['postgres://u:ab@h/d'], {}), 'for one ***; for another')
+  const typos = [['migrate', url], [url], ['postgres://ada:my säcret@h/d'], ['status', '--url', url.replace('postgres', 'oracle')], ['status', '--url', url.replace(':1/', ':99999/')],
+    ['status', `--ulr=${url}`]]
+  for (const argv of typos) {
     const { code, err } = await command(argv)
     t.equal(code, 2)
     t.notMatch(err, /s(%C3%A4|ä)cret/)
@@ -207,11 +212,12 @@ t.test('steps of a later version are listed; one that is breaking ends every com
   const database = new Database(file)
   t.teardown(() => database.close())
   const db = new Kysely<any>({ dialect: new SqliteDialect({ database }) })
-  await startLaterBuild(db, 'sqlite', 'self_serve_')
+  const names = { prefix: 'self_serve_', schema: null }
+  await startLaterBuild(db, 'sqlite', names)
   const later = `${ALL_APPLIED}98 notes, additive: applied by a later version\n99 reviews, additive: applied by a later version\n`
   t.strictSame(await command(['status', '--file', file]), done(`${later}This version can run on it.\n`))
   t.strictSame(await command(['migrate', '--file', file]), done(NOTHING))
-  await startLaterBuild(db, 'sqlite', 'self_serve_', [...ADDITIVE, BREAKING])
+  await startLaterBuild(db, 'sqlite', names, [...ADDITIVE, BREAKING])
   const before = schemaOf(file)
   const err = 'The database has migration step 100 (digests), which this version does not know. It was made by a later version of fastify-self-serve-keys: start that one.\n'
   for (const [name, out] of [['status', `${later}100 digests, breaking: applied by a later version\n`], ['migrate', ''], ['sql', '']] as const) {

@@ -38,8 +38,9 @@ export function readCommand (argv: readonly string[], env: Environment): Command
   const [given, ...more] = positionals
   const name = COMMANDS.find((command) => command === given)
   if (given === undefined) throw new UsageError(`a command is missing: ${COMMANDS.join(', ')}`)
-  if (name === undefined) throw new UsageError(`${given} is not a command: ${COMMANDS.join(', ')}`)
-  if (more.length > 0) throw new UsageError(`${more[0]!} is one argument too many`)
+  // What is no word may be an address with a password.
+  if (name === undefined) throw new UsageError(`${/^[\w-]+$/.test(given) ? given : 'what was typed'} is not a command: ${COMMANDS.join(', ')}`)
+  if (more.length > 0) throw new UsageError(`${name} takes options only: what does not begin with - is one word too many`)
   const { type, place } = readPlace(values, name, env)
   const names = readTableNames({ tablePrefix: values['table-prefix'], schema: values.schema }, type, (option, rule) => {
     throw new UsageError(`--${option === 'schema' ? option : 'table-prefix'} ${rule}`)

@@ -1,7 +1,7 @@
 // The command `fastify-self-serve-keys`: looks after the schema of kysely storage.
 import { bringUpToDate, missingStatements, stateOf, statementsFrom, type SchemaPlace } from '../storage/kysely/schema-work.js'
 import { readCommand, UsageError, type Command } from './arguments.js'
-import { withoutPasswords } from './passwords.js'
+import { errorText } from './error-text.js'
 
 /** What a process gives the command. */
 export interface Surroundings {
@@ -38,7 +38,7 @@ export async function run (argv: readonly string[], { stdout, stderr, env }: Sur
     else await obey(command, say)
     return 0
   } catch (error) {
-    stderr.write(`${withoutPasswords(messageOf(error), argv, env)}\n`)
+    stderr.write(`${errorText(error, argv, env)}\n`)
     if (!(error instanceof UsageError)) return 1
     stderr.write('npx fastify-self-serve-keys --help says what there is.\n')
     return 2
@@ -79,10 +79,4 @@ function print (statements: readonly string[], say: Say): void {
 
 function kindOf (breaking: boolean): string {
   return breaking ? 'breaking' : 'additive'
-}
-
-/** A host of several addresses gives an error for each, and none of its own. */
-function messageOf (error: unknown): string {
-  const { message, errors } = error as { message: string, errors?: Error[] }
-  return errors === undefined ? message : errors.map((one) => one.message).join('; ')
 }

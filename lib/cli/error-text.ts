@@ -1,10 +1,13 @@
-// Keeps what is printed free of the passwords of addresses, whoever wrote the message.
+// What is printed of an error: its words, free of the passwords that the command was given, whoever wrote them.
 
-/** @returns the text with `***` for every password that the command was given */
-export function withoutPasswords (text: string, argv: readonly string[], env: Readonly<Record<string, string | undefined>>): string {
+/** @returns the message with `***` for every password */
+export function errorText (error: unknown, argv: readonly string[], env: Readonly<Record<string, string | undefined>>): string {
+  const { errors } = error as { errors?: Error[] }
+  // A server of several addresses gives an error for each, and none of its own.
+  const text = [error as Error, errors].flat().map((one) => one?.message).filter(Boolean).join('; ')
   const secrets = [env.DATABASE_URL ?? '', ...argv].flatMap(passwordsIn).sort((a, b) => b.length - a.length)
   // What looks like an address loses its password too, also where it cannot be read as one.
-  return secrets.reduce((rest, secret) => rest.replaceAll(secret, '***'), text.replace(/:\/\/[^\s/]*@/g, '://***@'))
+  return secrets.reduce((rest, secret) => rest.replaceAll(secret, '***'), text.replace(/:\/\/\S*@/g, '://***@'))
 }
 
 /** The passwords in an address, as they are written and as they are meant. */
