@@ -14,4 +14,4 @@ create table {prefix}remembered_requests (
   unique (account_number, hash)
 );
 
-create index {prefix}remembered_requests_to_prune on {prefix}remembered_requests (expires_at)
+create index {index}remembered_requests_to_prune on {prefix}remembered_requests (expires_at)
