@@ -17,6 +17,8 @@ export interface PostgresServer {
   pool (config?: pg.PoolConfig): pg.Pool
   /** Kysely over a pool of its own. */
   db (config?: pg.PoolConfig): Kysely<any>
+  /** kill -9 of the server, which then starts again on the same data and port. What it had written outlives it: the system holds that. */
+  crash (): Promise<void>
 }
 
 /** Why there is no server to test against; null if one can be started. The program is what Debian's `postgresql` brings. */
@@ -34,9 +36,10 @@ export async function startPostgres (t: Test, settings: Record<string, string> =
   if (initdb.status !== 0) throw new Error(`initdb: ${initdb.stderr}`)
   const port = await freePort()
   const options = { listen_addresses: '127.0.0.1', unix_socket_directories: folder, fsync: 'off', max_connections: '100', ...settings }
-  const child = spawn(join(bin, 'postgres'), [
+  const launch = (): ChildProcess => spawn(join(bin, 'postgres'), [
     '-D', join(folder, 'data'), '-p', String(port), ...Object.entries(options).flatMap(([name, value]) => ['-c', `${name}=${value}`])
   ], { ...owner, cwd: folder, stdio: 'ignore' })
+  let child = launch()
   const pools: pg.Pool[] = []
   t.teardown(async () => {
     await Promise.all(pools.map(async (pool) => { await pool.end().catch(() => {}) }))
@@ -45,12 +48,25 @@ export async function startPostgres (t: Test, settings: Record<string, string> =
   })
   const pool = (config: pg.PoolConfig = {}): pg.Pool => {
     const made = new pg.Pool({ host: '127.0.0.1', port, user: 'postgres', database: 'postgres', max: 8, ...config })
-    made.on('error', () => {})
+    // As docs/storage.md tells a host: what breaks is told to whoever asked, and ends nothing else.
+    made.on('error', () => {}).on('connect', (client) => { client.on('error', () => {}) })
     pools.push(made)
     return made
   }
-  await untilReady(pool({ max: 1 }), child)
-  return { port, pool, db: (config) => new Kysely<any>({ dialect: new PostgresDialect({ pool: pool(config) }) }) }
+  const own = pool({ max: 1 })
+  if (!await isReady(own, child)) throw new Error('PostgreSQL ended before it was ready.')
+  return {
+    port,
+    pool,
+    db: (config) => new Kysely<any>({ dialect: new PostgresDialect({ pool: pool(config) }) }),
+    async crash () {
+      const ended = once(child, 'exit')
+      child.kill('SIGKILL')
+      await ended
+      // It does not start beside processes of the one before, which see a little later that it is gone.
+      do child = launch(); while (!await isReady(own, child))
+    }
+  }
 }
 
 /** Postgres in this process, for its SQL: one connection, which callers wait for. */
@@ -93,13 +109,14 @@ function ownerOf (folder: string): { uid?: number, gid?: number } {
   return { uid: uid!, gid: gid! }
 }
 
-async function untilReady (pool: pg.Pool, child: ChildProcess): Promise<void> {
+/** Waits until the server answers. @returns false if it has ended */
+async function isReady (pool: pg.Pool, child: ChildProcess): Promise<boolean> {
   for (;;) {
     try {
       await pool.query('select 1')
-      return
-    } catch (error) {
-      if (child.exitCode !== null) throw new Error('PostgreSQL ended before it was ready.', { cause: error })
+      return true
+    } catch {
+      if (child.exitCode !== null) return false
       await sleep(20)
     }
   }

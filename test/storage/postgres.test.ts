@@ -7,6 +7,7 @@ import { migrationSteps } from '../../lib/storage/kysely/migration-steps.js'
 import { serverTransactions } from '../../lib/storage/kysely/server-transactions.js'
 import { storageContract } from '../../lib/storage/storage-contract.js'
 import type { Storage } from '../../lib/storage/storage.js'
+import { deferred } from '../helpers/app.js'
 import { ACCOUNT, auditOf, changed, event, issue, issuing, keysOf, NOW, record, rotating } from '../helpers/keys.js'
 import { pglite, startPostgres, whyNoPostgres, type PostgresServer } from '../helpers/postgres.js'
 
@@ -167,6 +168,24 @@ t.test('on a server', { skip }, async (t) => {
     other.release()
     t.strictSame([await keysOf(storage), await auditOf(storage)], [[key], before])
     t.equal(changed(await storage.rotateKey(rotating(key))).key.rotatedFrom, key.publicId)
+  })
+
+  t.test('a process that falls silent in the middle of a change keeps the account locked no longer than the timeout, and its change does not happen', async (t) => {
+    const prefix = newPrefix()
+    const storage = await opened(t, storageOn(server.db(), prefix))
+    const key = await issue(storage)
+    const [locked, over] = [deferred(), deferred()]
+    t.teardown(over.resolve)
+    const hung = t.rejects(serverTransactions(server.db({ max: 1 }), 300)(async (db) => {
+      await sql`update ${sql.table(`${prefix}accounts`)} set next_sequence = 100`.execute(db)
+      locked.resolve()
+      await over.promise
+    }), { message: /could not be written in 300 ms/ })
+    await locked.promise
+    const successor = changed(await storage.rotateKey(rotating(key))).key
+    t.strictSame([successor.rotatedFrom, successor.sequence], [key.publicId, 2])
+    over.resolve()
+    await hung
   })
 
   t.test('times are the same whatever time zone the server is in, and counters have 64 bits', async (t) => {

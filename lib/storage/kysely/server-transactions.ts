@@ -42,8 +42,9 @@ async function transaction<T> (
     left()
     await run('begin isolation level read committed')
     try {
-      // The server gives up by itself, so that a lock is not waited for behind an answer.
-      await run(`set local statement_timeout = ${left()}`)
+      // The server gives up by itself: it waits for no lock behind an answer, and a process that fell silent keeps none from others.
+      const limit = left()
+      await run(`select set_config('statement_timeout', '${limit}', true), set_config('idle_in_transaction_session_timeout', '${limit}', true)`)
       const result = await work(connection)
       left()
       await run('commit')
