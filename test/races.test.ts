@@ -1,61 +1,34 @@
-// Two processes on one SQLite file: one default key at every moment, nothing acknowledged is lost, nothing is left half done.
-import { spawn, type ChildProcess } from 'node:child_process'
-import { once } from 'node:events'
-import { join } from 'node:path'
-import { createInterface } from 'node:readline'
-import Database from 'better-sqlite3'
+// Processes that change the keys of one account at once, over HTTP: they wait for each other, and no client hears of it.
 import t, { type Test } from 'tap'
 import type { Issued } from '../lib/index.js'
 import type { StoredKey } from '../lib/keys/api-key.js'
-import { kyselyStorage } from '../lib/storage/kysely/index.js'
-import { keysOf } from './helpers/keys.js'
+import { DATABASES, leftOut, type TestDatabase } from './helpers/databases.js'
+import { startHost } from './helpers/host-process.js'
+import { auditOf, keysOf } from './helpers/keys.js'
 
 const ACCOUNT = 'racing-account'
+const PROCESSES = 2
+const CONNECTIONS = 8
+const ROTATIONS = 50
+/** ms. The goal is 250 for a machine of their own, which the long form of test/faults/ holds; here others are at work as well. */
+const P99 = 2000
+/** What a database calls a lost race. A client sees none of it. */
+const LOST_RACE = /\b(23505|40001|40P01|1213|1205|SQLITE_BUSY)\b|deadlock|serializ|locked/i
 
-interface Host { readonly url: string, readonly child: ChildProcess, readonly output: string[], end (): Promise<number | null> }
+interface Answer { readonly status: number, readonly text: string, readonly ms: number }
 
-async function startHost (t: Test, file: string): Promise<Host> {
-  // Without the test runner's own settings: the child runs what was built, as a host would.
-  const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(NODE_V8_COVERAGE|NODE_OPTIONS|_?TAP.*)$/.test(name)))
-  const child = spawn(process.execPath, [join(import.meta.dirname, 'fixtures', 'racing-host.mjs'), file], { env, stdio: ['ignore', 'pipe', 'pipe'] })
-  t.teardown(() => { child.kill('SIGKILL') })
-  const ended = once(child, 'exit')
-  const output: string[] = []
-  createInterface({ input: child.stderr }).on('line', (line) => { output.push(line) })
-  const url = await new Promise<string>((resolve, reject) => {
-    createInterface({ input: child.stdout }).on('line', (line) => {
-      if (line.startsWith('ready ')) resolve(line.slice('ready '.length))
-      else output.push(line)
-    })
-    child.once('exit', (code) => { reject(new Error(`the host ended with ${code}: ${output.join('\n')}`)) })
-  })
-  return {
-    url,
-    child,
-    output,
-    async end () {
-      child.kill('SIGTERM')
-      return (await ended)[0] as number | null
-    }
-  }
-}
-
-async function rotate (url: string): Promise<{ status: number, issued: Issued }> {
+async function rotate (url: string): Promise<Answer> {
+  const began = performance.now()
   const answer = await fetch(`${url}/v1/me/api-keys`, { method: 'POST', headers: { authorization: `Bearer ${ACCOUNT}` } })
-  return { status: answer.status, issued: await answer.json() as Issued }
+  const text = await answer.text()
+  return { status: answer.status, text, ms: performance.now() - began }
 }
 
-/** Does `work` `times` times, `width` at a time. */
-async function inParallel (times: number, width: number, work: () => Promise<void>): Promise<void> {
-  let left = times
-  await Promise.all(Array.from({ length: width }, async () => { while (left-- > 0) await work() }))
-}
-
-async function storedKeys (file: string): Promise<readonly StoredKey[]> {
-  const storage = kyselyStorage({ file, migrate: 'never' })
+async function stored (database: TestDatabase): Promise<{ keys: readonly StoredKey[], entries: number }> {
+  const storage = database.storage()
   await storage.open({ log: console, timeout: 5000 })
   try {
-    return await keysOf(storage, ACCOUNT, Date.now())
+    return { keys: await keysOf(storage, ACCOUNT, Date.now()), entries: (await auditOf(storage, ACCOUNT)).length }
   } finally {
     await storage.close()
   }
@@ -70,76 +43,44 @@ function isOneChain (t: Test, keys: readonly StoredKey[]): void {
   t.same(broken, [], 'each key but the newest was revoked by exactly one successor')
 }
 
-t.test('two processes that rotate one account 400 times give 400 keys in one chain, and never see a busy database', async (t) => {
-  const file = join(t.testdir(), 'keys.db')
-  const hosts = await Promise.all([startHost(t, file), startHost(t, file)])
-  const answers: Array<Awaited<ReturnType<typeof rotate>>> = []
-  await Promise.all(hosts.map(async ({ url }) => {
-    await inParallel(200, 20, async () => { answers.push(await rotate(url)) })
-  }))
-  t.same([...new Set(answers.map(({ status }) => status))], [201])
-  t.equal(answers.length, 400)
-  t.equal(answers.filter(({ issued }) => issued.action === 'issued').length, 1)
+for (const [name, { missing, start }] of Object.entries(DATABASES)) {
+  t.test(`on ${name} two processes rotate one account 800 times over 16 connections: 800 succeed, in one chain, and nobody sees a lost race`, leftOut(missing()), async (t) => {
+    const database = await start(t)
+    const hosts = await Promise.all(Array.from({ length: PROCESSES }, async () => await startHost(t, database.address)))
+    const answers: Answer[] = []
+    await Promise.all(hosts.flatMap(({ url }) => Array.from({ length: CONNECTIONS }, async () => {
+      for (let times = 0; times < ROTATIONS; times++) answers.push(await rotate(url))
+    })))
+    t.same([...new Set(answers.map(({ status }) => status))], [201])
+    t.equal(answers.length, PROCESSES * CONNECTIONS * ROTATIONS)
+    t.same(answers.filter(({ text }) => LOST_RACE.test(text)), [])
+    const times = answers.map(({ ms }) => ms).sort((a, b) => a - b)
+    const p99 = times[Math.floor(times.length * 0.99)]!
+    console.log(`${name}: p50 ${times[times.length / 2]!.toFixed(0)} ms, p99 ${p99.toFixed(0)} ms`)
+    t.ok(p99 <= P99, `p99 ${p99.toFixed(0)} ms`)
 
-  const replaced = answers.flatMap(({ issued }) => issued.revokedPublicIds)
-  t.equal(replaced.length, 399)
-  t.equal(new Set(replaced).size, 399, 'each predecessor is named once')
-  t.equal(new Set(answers.map(({ issued }) => issued.plaintextKey)).size, 400)
+    const issued = answers.map(({ text }) => JSON.parse(text) as Issued)
+    t.equal(issued.filter(({ action }) => action === 'issued').length, 1)
+    const replaced = issued.flatMap(({ revokedPublicIds }) => revokedPublicIds)
+    t.equal(replaced.length, answers.length - 1)
+    t.equal(new Set(replaced).size, replaced.length, 'each predecessor is named once')
+    t.equal(new Set(issued.map(({ plaintextKey }) => plaintextKey)).size, answers.length)
 
-  const keys = await storedKeys(file)
-  t.equal(keys.length, 400)
-  isOneChain(t, keys)
-  t.same(new Set(answers.map(({ issued }) => issued.apiKey.publicId)), new Set(keys.map(({ publicId }) => publicId)))
+    const { keys, entries } = await stored(database)
+    t.equal(keys.length, answers.length)
+    t.equal(entries, answers.length)
+    isOneChain(t, keys)
+    const answered = new Map(issued.map((one) => [one.apiKey.publicId, one]))
+    t.same(keys.filter(({ publicId, rotatedFrom }) => (answered.get(publicId)?.revokedPublicIds[0] ?? null) !== rotatedFrom), [], 'the answers form the same chain')
 
-  const newest = answers.find(({ issued }) => issued.apiKey.publicId === keys[0]!.publicId)!.issued
-  const before = answers.find(({ issued }) => issued.apiKey.publicId === keys[1]!.publicId)!.issued
-  for (const { url } of hosts) {
-    const call = async (key: string | null): Promise<number> => (await fetch(`${url}/v1/blocks`, { headers: { 'x-api-key': key! } })).status
-    t.equal(await call(newest.plaintextKey), 200, 'both processes take the newest key')
-    t.equal(await call(before.plaintextKey), 401, 'and refuse the one before')
-  }
-  t.same(await Promise.all(hosts.map(async (host) => await host.end())), [0, 0])
-  t.same(hosts.flatMap(({ output }) => output), [], 'nothing was logged: no SQLITE_BUSY, no failed flush')
-})
-
-t.test('kill -9 in the middle of rotations loses nothing that was acknowledged and leaves nothing half done', async (t) => {
-  const file = join(t.testdir(), 'keys.db')
-  const [victim, survivor] = await Promise.all([startHost(t, file), startHost(t, file)])
-  const acknowledged: Issued[] = []
-  let failed = 0
-  const gone = once(victim.child, 'exit')
-  const hammer = async (url: string): Promise<void> => {
-    await inParallel(120, 15, async () => {
-      try {
-        const { status, issued } = await rotate(url)
-        t.equal(status, 201)
-        acknowledged.push(issued)
-      } catch {
-        failed++
-      }
-      if (acknowledged.length === 60) victim.child.kill('SIGKILL')
-    })
-  }
-  await Promise.all([hammer(victim.url), hammer(survivor.url)])
-  t.equal((await gone)[1], 'SIGKILL')
-  t.ok(failed > 0, 'rotations were under way when it died')
-  t.ok(acknowledged.length >= 120, 'the other process went on')
-
-  const keys = await storedKeys(file)
-  isOneChain(t, keys)
-  const stored = new Set(keys.map(({ publicId }) => publicId))
-  t.same(acknowledged.filter(({ apiKey }) => !stored.has(apiKey.publicId)), [], 'every acknowledged key is there')
-  const predecessors = new Map(keys.map(({ publicId, rotatedFrom }) => [publicId, rotatedFrom]))
-  t.same(acknowledged.filter(({ apiKey, revokedPublicIds }) => (revokedPublicIds[0] ?? null) !== predecessors.get(apiKey.publicId)), [])
-  t.ok(keys.length <= acknowledged.length + failed, 'and no more than were asked for')
-
-  const handle = new Database(file, { readonly: true })
-  t.equal(handle.pragma('integrity_check', { simple: true }), 'ok')
-  t.same(handle.pragma('foreign_key_check'), [])
-  handle.close()
-  const { status, issued } = await rotate(survivor.url)
-  t.equal(status, 201)
-  t.same(issued.revokedPublicIds, [keys[0]!.publicId])
-  t.equal(await survivor.end(), 0)
-  t.same(survivor.output, [])
-})
+    const [newest, before] = keys.map(({ publicId }) => answered.get(publicId)!)
+    for (const { url } of hosts) {
+      const call = async (key: string | null): Promise<number> => (await fetch(`${url}/v1/blocks`, { headers: { 'x-api-key': key! } })).status
+      t.equal(await call(newest!.plaintextKey), 200, 'both processes take the newest key')
+      t.equal(await call(before!.plaintextKey), 401, 'and refuse the one before')
+    }
+    t.same((await Promise.all(hosts.map(async (host) => await host.end()))).map(({ code }) => code), [0, 0])
+    const log = hosts.flatMap(({ output }) => output).filter((line) => !line.includes('rate limits are counted by each instance'))
+    t.same(log, [], 'nothing was logged: no lost race, no failed flush')
+  })
+}

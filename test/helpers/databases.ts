@@ -1,0 +1,45 @@
+// Every kind of database that several processes can share, started for a test: what they are told of it, and how to look into it.
+import { join } from 'node:path'
+import type { Test } from 'tap'
+import { kyselyStorage } from '../../lib/storage/kysely/index.js'
+import type { Storage } from '../../lib/storage/storage.js'
+import type { DatabaseAddress } from './host-process.js'
+import { startPostgres, whyNoPostgres } from './postgres.js'
+
+export interface TestDatabase {
+  readonly address: DatabaseAddress
+  /** Reads what is there, beside the processes. Not open. */
+  storage (): Storage
+}
+
+interface DatabaseKind {
+  /** Why there is none here; null if there can be. */
+  missing (): string | null
+  start (t: Test): Promise<TestDatabase>
+}
+
+const onPostgres = (isolation: string): DatabaseKind => ({
+  missing: whyNoPostgres,
+  async start (t) {
+    const server = await startPostgres(t, { default_transaction_isolation: isolation })
+    return { address: { type: 'postgres', port: server.port }, storage: () => kyselyStorage({ db: server.db(), type: 'postgres' }) }
+  }
+})
+
+export const DATABASES: Readonly<Record<string, DatabaseKind>> = {
+  'a SQLite file': {
+    missing: () => null,
+    async start (t) {
+      const file = join(t.testdir(), 'keys.db')
+      return { address: { type: 'sqlite', file }, storage: () => kyselyStorage({ file, migrate: 'never' }) }
+    }
+  },
+  'Postgres at READ COMMITTED': onPostgres('read committed'),
+  'Postgres at REPEATABLE READ': onPostgres('repeatable read')
+}
+
+/** What a test's options say of a kind that is missing: it is left out, or fails if REQUIRE_SERVERS=1. */
+export function leftOut (missing: string | null): { skip: string | false } {
+  if (missing !== null && process.env.REQUIRE_SERVERS === '1') throw new Error(missing)
+  return { skip: missing !== null && `left out: ${missing}` }
+}
