@@ -10,8 +10,8 @@ const ACCOUNT = 'racing-account'
 const PROCESSES = 2
 const CONNECTIONS = 8
 const ROTATIONS = 50
-/** ms. The goal is 250 for a machine of their own, which the long form of test/faults/ holds; here others are at work as well. */
-const P99 = 2000
+/** ms. `npm run test:faults` asks for 250, on a machine of its own; here others are at work as well. */
+const P99 = Number(process.env.RACE_P99 ?? 2000)
 /** What a database calls a lost race. A client sees none of it. */
 const LOST_RACE = /\b(23505|40001|40P01|1213|1205|SQLITE_BUSY)\b|deadlock|serializ|locked/i
 
