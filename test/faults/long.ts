@@ -14,7 +14,7 @@ const KILLS = Math.ceil(100 * SCALE)
 /** Every so many kills the database goes as well, or the way to it. */
 const DATABASE = 4
 
-const size = { accounts: 20, clients: 8, timeout: 2000 } satisfies Partial<RunSettings>
+const size = { accounts: 20, clients: 8, calls: 0.3, timeout: 2000 } satisfies Partial<RunSettings>
 const figures: Record<string, Figures & { readonly violations: number }> = {}
 
 /** Kills hosts in turn, with as many rotations between as make up the whole. */
@@ -37,7 +37,7 @@ t.test('on Postgres, which writes every commit to the disk', leftOut(whyNoPostgr
   let crashes = 0
   const result = await underLoad(t, settings, async (rig) => {
     await killing(rig, async (kill) => {
-      if (kill % DATABASE !== 0) return
+      if (kill % DATABASE !== 1) return
       crashes++
       await rig.withoutUsage(async () => {
         await server.crash()
@@ -63,8 +63,7 @@ t.test('on a SQLite file', async (t) => {
   t.ok(result.figures.rotations >= ROTATIONS && result.figures.kills >= KILLS)
 })
 
-t.test('the figures', async (t) => {
+t.test('the figures', async () => {
   console.table(Object.fromEntries(Object.entries(figures).map(([database, { answers, ...rest }]) => [database, rest])))
   console.log(JSON.stringify(figures))
-  t.end()
 })

@@ -24,6 +24,8 @@ export interface RunSettings {
   readonly accounts?: number
   /** Of each host. */
   readonly clients?: number
+  /** Which part of the changes is followed by calls. */
+  readonly calls?: number
   /** ms */
   readonly timeout?: number
   readonly flushInterval?: number
@@ -53,7 +55,7 @@ export interface Result { readonly violations: readonly string[], readonly figur
 
 /** Does `work` to hosts under load, ends them, and judges it all. */
 export async function underLoad (t: Test, settings: RunSettings, work: (rig: Rig) => Promise<void>): Promise<Result> {
-  const { database, storage, hosts: count = 2, clients = 4, timeout = 1000, flushInterval = 100 } = settings
+  const { database, storage, hosts: count = 2, clients = 4, calls = 1, timeout = 1000, flushInterval = 100 } = settings
   const options: HostOptions = { timeout, usage: { flushInterval } }
   const accounts = Array.from({ length: settings.accounts ?? 3 }, (_none, number) => `${settings.name}-${number}`)
   const places: Place[] = Array.from({ length: count }, () => ({ current: null }))
@@ -99,7 +101,7 @@ export async function underLoad (t: Test, settings: RunSettings, work: (rig: Rig
 
   const began = performance.now()
   await start()
-  const load = startLoad({ places, accounts, clients })
+  const load = startLoad({ places, accounts, clients, calls })
   const rig: Rig = {
     load,
     start,
