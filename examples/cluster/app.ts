@@ -1,4 +1,5 @@
 // One instance: the same app as on one machine, but for a database and a Redis that all instances share.
+import { Socket } from 'node:net'
 import Fastify, { type FastifyInstance } from 'fastify'
 import { Redis } from 'ioredis'
 import { Kysely, PostgresDialect } from 'kysely'
@@ -21,8 +22,10 @@ export interface Servers {
 export async function buildApp (name: string, { databaseUrl, redisUrl, secret }: Servers): Promise<FastifyInstance> {
   // The proxy says who the client is; nobody else can reach an instance.
   const app = Fastify({ logger: { level: 'warn' }, trustProxy: '127.0.0.1' })
-  const pool = new pg.Pool({ connectionString: databaseUrl, max: 10, connectionTimeoutMillis: 2000 })
+  const pool = new pg.Pool({ connectionString: databaseUrl, max: 10, connectionTimeoutMillis: 1000, idleTimeoutMillis: 2500, stream: impatientSocket })
+  // Without these two a connection that breaks would end the process.
   pool.on('error', (error) => { app.log.warn(error, 'a connection to Postgres was lost') })
+  pool.on('connect', (client) => { client.on('error', () => {}) })
   const redis = new Redis(redisUrl)
   redis.on('error', (error) => { app.log.warn(error, 'Redis') })
   // Hooks for the end run in the opposite order: registered first, these end after the plugin has written its last usage.
@@ -39,8 +42,14 @@ export async function buildApp (name: string, { databaseUrl, redisUrl, secret }:
     }),
     scopes: { 'blocks:read': 'Read blocks' },
     rateLimit: { limits: { max: 120, timeWindow: '1 minute' }, store: redisRateLimitStore({ client: redis, prefix: 'cluster-example:' }) },
-    revocation: { maxDelay: '5 seconds', channel: postgresChannel({ pool, name: 'cluster_example' }) }
+    revocation: { maxDelay: '5 seconds', channel: postgresChannel({ pool, name: 'cluster_example', heartbeat: 1000 }) }
   })
   app.get('/v1/blocks', { config: { apiKey: { scopes: ['blocks:read'] } } }, async (request) => ({ account: request.apiKey.accountId, blocks: [] }))
   return app
+}
+
+/** Gives a connection up that is silent for so long: its other end may be gone without a word. */
+function impatientSocket (): Socket {
+  const socket = new Socket()
+  return socket.setTimeout(3000, () => { socket.destroy() })
 }

@@ -11,8 +11,8 @@ export type DatabaseAddress =
   | { readonly type: 'sqlite', readonly file: string }
   | { readonly type: 'postgres', readonly port: number, readonly isolation?: string }
 
-/** Options of the plugin, as far as JSON can say them. */
-export type HostOptions = Pick<SelfServeKeysOptions, 'timeout' | 'usage'>
+/** Options of the plugin, as far as JSON can say them, and the channel of its revocations. */
+export type HostOptions = Pick<SelfServeKeysOptions, 'timeout' | 'usage' | 'revocation'> & { readonly channel?: { readonly type: 'postgres' | 'redis', readonly port: number } }
 
 export interface HostProcess {
   readonly pid: number
