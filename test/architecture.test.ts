@@ -54,6 +54,7 @@ const FENCES: Record<string, (file: string, kind: Import['kind']) => boolean> = 
   kysely: (file) => file.startsWith('storage/kysely/'),
   'better-sqlite3': (file, kind) => file === 'storage/kysely/sqlite.ts' && kind !== 'value',
   pg: (file, kind) => file === 'storage/kysely/dialects.ts' && kind === 'dynamic',
+  mysql2: (file, kind) => file === 'storage/kysely/dialects.ts' && kind === 'dynamic',
   jose: (file) => file === 'sessions/jwt.ts',
   'node:crypto': (file) => file === 'crypto.ts',
   'node:assert': (file) => file.startsWith('storage/contract/') || file === 'rate-limit/store-contract.ts',

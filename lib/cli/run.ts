@@ -18,9 +18,9 @@ export const HELP = `npx fastify-self-serve-keys COMMAND
 
 The database, one of these:
   --file PATH         a SQLite file
-  --url ADDRESS       a server: postgres://user:password@host/database
+  --url ADDRESS       a server: postgres://user:password@host/database, or mysql://…
   DATABASE_URL        the same from the environment, which other users of the machine cannot read
-  --type TYPE         none: sql prints every step for sqlite or postgres
+  --type TYPE         none: sql prints every step for sqlite, postgres or mysql
 The tables, as kyselyStorage is told of them:
   --schema NAME       the server's schema; migrate makes it if it is missing
   --table-prefix TEXT default self_serve_

@@ -3,6 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { sql, type Kysely } from 'kysely'
 import t, { type Test } from 'tap'
 import { kyselyStorage } from '../../lib/storage/kysely/index.js'
+import { postgresDatabase } from '../../lib/storage/kysely/databases/postgres.js'
 import { migrationSteps } from '../../lib/storage/kysely/migration-steps.js'
 import { serverTransactions } from '../../lib/storage/kysely/server-transactions.js'
 import { storageContract } from '../../lib/storage/storage-contract.js'
@@ -66,7 +67,7 @@ t.test('the schema is the one in schema.postgres.txt', async (t) => {
 t.test('a transaction that lost a race is tried again, five times at most, and nothing of a lost one stays', async (t) => {
   const { db } = await pglite(t)
   await sql`create table counted (number integer)`.execute(db)
-  const write = serverTransactions(db, 2000)
+  const write = serverTransactions(db, 2000, postgresDatabase.transactions!)
   const count = async (): Promise<number> => (await sql`select * from counted`.execute(db)).rows.length
   for (const code of ['40001', '40P01', '23505']) {
     const before = await count()
@@ -93,7 +94,7 @@ t.test('a transaction that lost a race is tried again, five times at most, and n
 t.test('work that comes late is not committed', async (t) => {
   const { db } = await pglite(t)
   await sql`create table counted (number integer)`.execute(db)
-  const write = serverTransactions(db, 30)
+  const write = serverTransactions(db, 30, postgresDatabase.transactions!)
   const late = /could not be written in 30 ms/
   await t.rejects(write(async (connection) => {
     await sql`insert into counted values (1)`.execute(connection)
@@ -176,7 +177,7 @@ t.test('on a server', { skip }, async (t) => {
     const key = await issue(storage)
     const [locked, over] = [deferred(), deferred()]
     t.teardown(over.resolve)
-    const hung = t.rejects(serverTransactions(server.db({ max: 1 }), 300)(async (db) => {
+    const hung = t.rejects(serverTransactions(server.db({ max: 1 }), 300, postgresDatabase.transactions!)(async (db) => {
       await sql`update ${sql.table(`${prefix}accounts`)} set next_sequence = 100`.execute(db)
       locked.resolve()
       await over.promise

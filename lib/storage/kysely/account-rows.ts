@@ -15,8 +15,9 @@ export async function lockAccount ({ db, database }: On, accountId: string): Pro
 
 /** Like lockAccount, with the row made where it is missing. */
 export async function makeAccount (on: On, accountId: string): Promise<AccountRow> {
-  await on.db.insertInto('accounts').values({ id: accountId, next_sequence: 1 }).onConflict((conflict) => conflict.doNothing())
-    .execute()
+  const known = await lockAccount(on, accountId)
+  if (known !== null) return known
+  await on.database.insertMissing(on.db.insertInto('accounts').values({ id: accountId, next_sequence: 1 }))
   return (await lockAccount(on, accountId))!
 }
 

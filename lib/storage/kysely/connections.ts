@@ -1,9 +1,10 @@
 // Opens or borrows a database: how it is written, read, and asked for a key.
 import { Kysely, type CompiledQuery } from 'kysely'
 import type { Database, DatabaseType } from './databases/database.js'
-import { NumbersPlugin } from './databases/numbers.js'
+import { mysqlDatabase } from './databases/mysql.js'
 import { postgresDatabase } from './databases/postgres.js'
 import { sqliteDatabase } from './databases/sqlite.js'
+import { ValuesPlugin } from './databases/values.js'
 import { serverTransactions } from './server-transactions.js'
 import { openSqliteFile } from './sqlite.js'
 import type { KyselyStorageOptions } from './storage-options.js'
@@ -24,7 +25,7 @@ export interface Connections {
   close (): Promise<void>
 }
 
-const DATABASES: Readonly<Record<DatabaseType, Database>> = { sqlite: sqliteDatabase, postgres: postgresDatabase }
+export const DATABASES: Readonly<Record<DatabaseType, Database>> = { sqlite: sqliteDatabase, postgres: postgresDatabase, mysql: mysqlDatabase }
 
 export async function connect (options: KyselyStorageOptions, names: TableNames, timeout: number): Promise<Connections> {
   const plugin = new TableNamesPlugin(names)
@@ -41,12 +42,13 @@ export async function connect (options: KyselyStorageOptions, names: TableNames,
   }
   const db = 'db' in options ? options.db as Kysely<Tables> : new Kysely<Tables>({ dialect: options.dialect })
   const database = DATABASES[options.type]
-  // SQLite's driver gives numbers: there every row would be looked through for nothing.
-  const bare = options.type === 'sqlite' ? db.withoutPlugins() : db.withoutPlugins().withPlugin(new NumbersPlugin())
+  const { transactions } = database
+  // SQLite's driver gives numbers and text: there every row would be looked through for nothing.
+  const bare = transactions === null ? db.withoutPlugins() : db.withoutPlugins().withPlugin(new ValuesPlugin())
   const ours = bare.withPlugin(plugin)
   return {
     database,
-    write: options.type === 'sqlite' ? writeQueue(ours, timeout) : serverTransactions(ours, timeout),
+    write: transactions === null ? writeQueue(ours, timeout) : serverTransactions(ours, timeout, transactions),
     reader: ours,
     find: async (query) => (await bare.executeQuery<FoundRow>(query as CompiledQuery<FoundRow>)).rows,
     emptyLog () {},

@@ -1,5 +1,5 @@
 // The databases that a command line can name, each over the host's own copy of its driver, which is loaded at the first query.
-import { PostgresDialect, SqliteDialect, type Dialect } from 'kysely'
+import { MysqlDialect, PostgresDialect, SqliteDialect, type Dialect } from 'kysely'
 import type { DatabaseType } from './databases/database.js'
 import { openPlainFile } from './sqlite.js'
 
@@ -21,6 +21,15 @@ export const SERVERS: Readonly<Record<Exclude<DatabaseType, 'sqlite'>, Server>> 
         const pool = new pg.Pool({ connectionString: url, max: 1, connectionTimeoutMillis: CONNECT_TIMEOUT })
         // A connection that breaks while nobody uses it would end the process.
         return pool.on('error', () => {})
+      }
+    })
+  },
+  mysql: {
+    schemes: ['mysql:', 'mariadb:'],
+    dialect: (url) => new MysqlDialect({
+      pool: async () => {
+        const { createPool } = await import('mysql2')
+        return createPool({ uri: url, connectionLimit: 1, connectTimeout: CONNECT_TIMEOUT })
       }
     })
   }

@@ -32,7 +32,7 @@ export async function changeKeys<I extends ChangeContext> (on: On, { wants, deci
   const { insert, importedHash, remember = null, updates, entries } = decision
   const updated: StoredKey[] = []
   for (const update of updates) updated.push(await updateKey(db, update))
-  const inserted = insert === null ? null : await insertKey(db, account, insert, importedHash)
+  const inserted = insert === null ? null : await insertKey(on, account, insert, importedHash)
   if (remember !== null) await writeRequest(db, account.number, inserted!.ref.key, remember)
   return {
     outcome: 'changed', key: (inserted ?? updated[0])!, updated, entries: await writeEntries(db, account, entries)
@@ -79,13 +79,12 @@ async function updateKey (db: Db, { key, set }: KeyUpdate): Promise<StoredKey> {
   return next
 }
 
-async function insertKey (db: Db, account: AccountRow, key: NewKey, importedHash: string | null = null): Promise<StoredKey> {
+async function insertKey ({ db, database }: On, account: AccountRow, key: NewKey, importedHash: string | null = null): Promise<StoredKey> {
   const stored = { ...firstState(key), sequence: account.next_sequence }
   await db.updateTable('accounts').set({ next_sequence: account.next_sequence + 1 }).where('number', '=', account.number)
     .execute()
-  const { number } = await db.insertInto('api_keys')
-    .values({ ...toKeyRow(stored), imported_hash: importedHash, account_number: account.number, version: FIRST_VERSION })
-    .returning('number').executeTakeFirstOrThrow()
+  const number = await database.insertedNumber(db.insertInto('api_keys')
+    .values({ ...toKeyRow(stored), imported_hash: importedHash, account_number: account.number, version: FIRST_VERSION }))
   const inserted = { ...stored, ref: { account: account.number, key: number, version: FIRST_VERSION } }
   await insertVersion(db, inserted)
   return inserted

@@ -89,7 +89,10 @@ export async function rehashKeys (db: Db, moves: readonly RehashMove[]): Promise
     await db.updateTable('api_keys')
       .set({ key_hash: hash, pepper_id: pepperId })
       .where('public_id', '=', publicId).where('key_hash', '=', fromHash)
-      .where(({ not, exists, selectFrom }) => not(exists(selectFrom('api_keys as other').select('other.number').where('other.key_hash', '=', hash))))
+      // In a table of its own, with a limit that keeps it one: MySQL refuses to read what it updates.
+      .where(({ not, exists, selectFrom }) => not(exists(selectFrom(
+        (from) => from.selectFrom('api_keys as other').select('other.number').where('other.key_hash', '=', hash).limit(1).as('taken')
+      ).select('taken.number'))))
       .execute()
   }
 }

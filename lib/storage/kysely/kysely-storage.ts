@@ -13,7 +13,7 @@ import * as keys from './key-queries.js'
 import { applySteps, checkSchema } from './migrate.js'
 import { migrationSteps } from './migration-steps.js'
 import { pruneRequests } from './request-queries.js'
-import { checkOptions, type KyselyStorageOptions } from './storage-options.js'
+import { checkOptions, refuse, type KyselyStorageOptions } from './storage-options.js'
 import { toStoredKey, type FoundRow, type Tables } from './tables.js'
 import { readUsage } from './usage-reads.js'
 import { pruneUsage } from './usage-removal.js'
@@ -50,6 +50,8 @@ export function kyselyStorage (options: KyselyStorageOptions = { file: './self-s
     async open ({ timeout }) {
       opened = await connect(options, names, timeout)
       try {
+        const unfit = await opened.database.unfit(opened.reader)
+        if (unfit !== null) refuse('db' in options ? 'db' : 'dialect', unfit)
         const steps = migrationSteps(opened.database.type)
         if (migrate === 'start') await write(async (on) => { await applySteps(on, steps, names, Date.now()) })
         await checkSchema(reading(), steps, names)

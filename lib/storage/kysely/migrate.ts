@@ -9,33 +9,46 @@ import type { Tables } from './tables.js'
 export interface AppliedStep { readonly step: number, readonly name: string, readonly breaking: number }
 
 /**
- * Applies the missing steps. The caller holds the database's write lock, so that of twenty starting at once one does it.
+ * Applies the missing steps. Of twenty starting at once one does it.
  * @returns those that were missing
  */
 export async function applySteps (on: On, steps: readonly MigrationStep[], names: TableNames, now: number): Promise<MigrationStep[]> {
   const { db, database } = on
-  await database.lockForMigration(db)
-  if (names.schema !== null && !(await schemaExists(db, names.schema))) {
-    const command = await commandFor(on, names)
-    throw makeError('SCHEMA_OUTDATED', {
-      message: `The database has no schema ${JSON.stringify(names.schema)} that this role may use. Make it, or run ${command}: that makes it too.`
-    })
-  }
-  await db.executeQuery(makeStepsTable(db))
-  const missing = missingSteps(await selectSteps(db), steps)
-  for (const step of missing) {
-    for (const statement of statementsOf(db, step, names, now)) await db.executeQuery(statement)
-  }
-  return missing
+  return await database.migrating(db, async () => {
+    if (names.schema !== null && !(await schemaExists(db, names.schema))) {
+      const command = await commandFor(on, names)
+      throw makeError('SCHEMA_OUTDATED', {
+        message: `The database has no schema ${JSON.stringify(names.schema)} that this role may use. Make it, or run ${command}: that makes it too.`
+      })
+    }
+    return await applyMissing(on, steps, names, now)
+  })
 }
 
 /** The same with a schema that is made where it is missing. */
 export async function migrateSchema (on: On, steps: readonly MigrationStep[], names: TableNames, now: number): Promise<{ madeSchema: boolean, applied: MigrationStep[] }> {
   const { db, database } = on
-  await database.lockForMigration(db)
-  const madeSchema = names.schema !== null && !(await schemaExists(db, names.schema))
-  if (madeSchema) await db.executeQuery(makeSchema(db, names.schema))
-  return { madeSchema, applied: await applySteps(on, steps, names, now) }
+  return await database.migrating(db, async () => {
+    const madeSchema = names.schema !== null && !(await schemaExists(db, names.schema))
+    if (madeSchema) await db.executeQuery(makeSchema(db, names.schema))
+    return { madeSchema, applied: await applyMissing(on, steps, names, now) }
+  })
+}
+
+async function applyMissing ({ db, database }: On, steps: readonly MigrationStep[], names: TableNames, now: number): Promise<MigrationStep[]> {
+  await db.executeQuery(makeStepsTable(db))
+  const missing = missingSteps(await selectSteps(db), steps)
+  for (const step of missing) {
+    for (const statement of statementsOf(db, step, names, now)) await db.executeQuery(statement).catch(refuseUnless(database.carriedOut))
+  }
+  return missing
+}
+
+/** An interrupted step is begun again, where the statements before the interruption stayed. */
+function refuseUnless (carriedOut: ReadonlySet<unknown>): (error: { code?: unknown }) => void {
+  return (error) => {
+    if (!carriedOut.has(error.code)) throw error
+  }
 }
 
 /** Rejects with SCHEMA_OUTDATED, naming the step, if the schema lacks a step or has a breaking one this build does not know. */

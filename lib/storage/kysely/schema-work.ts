@@ -1,7 +1,7 @@
 // What is done with a schema from outside a host: bring it up to date, write the SQL that does, say what it has.
 import { Kysely } from 'kysely'
 import { HOUR } from '../../time.js'
-import { connect, type Connections } from './connections.js'
+import { connect, DATABASES, type Connections } from './connections.js'
 import type { DatabaseType, On } from './databases/database.js'
 import { fileDialect, SERVERS } from './dialects.js'
 import { appliedSteps, checkSchema, migrateSchema, missingSteps, schemaExists } from './migrate.js'
@@ -28,12 +28,12 @@ export async function bringUpToDate (at: SchemaPlace, now: number): Promise<{ ma
     await write(async (db) => await migrateSchema({ db, database }, migrationSteps(at.type), at.names, now)))
 }
 
-/** The statements that apply what is missing, in one transaction; none where nothing is. */
+/** The statements that apply what is missing, in one transaction where the database has such; none where nothing is missing. */
 export async function missingStatements (at: SchemaPlace, now: number): Promise<string[]> {
   return await onDatabase(at, true, async ({ reader: db, database }) => {
     const missing = missingSteps(await appliedSteps({ db, database }, at.names), migrationSteps(at.type))
     const { schema } = at.names
-    return statements(db, missing, at.names, schema !== null && !(await schemaExists(db, schema)), now)
+    return statements({ db, database }, missing, at.names, schema !== null && !(await schemaExists(db, schema)), now)
   })
 }
 
@@ -41,14 +41,16 @@ export async function missingStatements (at: SchemaPlace, now: number): Promise<
 export function statementsFrom (from: number, type: DatabaseType, names: TableNames, now: number): string[] {
   // Only its words are needed: it is never connected.
   const db = new Kysely<Tables>({ dialect: dialectOf(type, '', true) }).withPlugin(new TableNamesPlugin(names))
-  return statements(db, migrationSteps(type).filter(({ step }) => step >= from), names, from === 1, now)
+  return statements({ db, database: DATABASES[type] }, migrationSteps(type).filter(({ step }) => step >= from), names, from === 1, now)
 }
 
-function statements (db: Kysely<Tables>, steps: readonly MigrationStep[], names: TableNames, lacksSchema: boolean, now: number): string[] {
+function statements ({ db, database }: On, steps: readonly MigrationStep[], names: TableNames, lacksSchema: boolean, now: number): string[] {
   if (steps.length === 0) return []
   const all = [makeStepsTable(db), ...steps.flatMap((step) => statementsOf(db, step, names, now))]
   if (lacksSchema && names.schema !== null) all.unshift(makeSchema(db, names.schema))
-  return ['begin', ...all.map(({ sql }) => sql), 'commit']
+  const texts = all.map(({ sql }) => sql)
+  // Where a statement may have been carried out although its step was not, statements about tables end transactions.
+  return database.carriedOut.size > 0 ? texts : ['begin', ...texts, 'commit']
 }
 
 /** @returns every step, and why this build cannot use the schema; null where it can */

@@ -1,11 +1,10 @@
 // Transactions on a database server: short ones that lock what they change, tried again where the server gave one of two up.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { CompiledQuery, type Kysely } from 'kysely'
+import type { TransactionWords } from './databases/database.js'
 import type { Tables } from './tables.js'
 import type { Write } from './write-queue.js'
 
-/** Lost races: serialization failure, deadlock, and a unique value that another transaction has just taken. */
-const LOST: ReadonlySet<unknown> = new Set(['40001', '40P01', '23505'])
 /** A unique value that is taken for good is not waited for. */
 const TRIES = 5
 
@@ -14,12 +13,12 @@ const TRIES = 5
  * REPEATABLE READ what is read after waiting for it would be older than the lock. The work is committed within `timeout` ms
  * of the call, or it rejects and nothing has happened.
  */
-export function serverTransactions (db: Kysely<Tables>, timeout: number): Write {
+export function serverTransactions (db: Kysely<Tables>, timeout: number, words: TransactionWords): Write {
   const attempt = async <T>(work: (connection: Kysely<Tables>) => Promise<T>, deadline: number, tries: number): Promise<T> => {
     try {
-      return await transaction(db, work, deadline, timeout)
+      return await transaction(db, work, deadline, timeout, words)
     } catch (error) {
-      const lost = LOST.has((error as { code?: unknown } | null)?.code)
+      const lost = words.lost.has((error as { code?: unknown } | null)?.code)
       if (!lost || tries === TRIES || performance.now() >= deadline) throw error
     }
     await sleep(Math.random() * 5 * tries)
@@ -29,29 +28,29 @@ export function serverTransactions (db: Kysely<Tables>, timeout: number): Write 
 }
 
 async function transaction<T> (
-  db: Kysely<Tables>, work: (connection: Kysely<Tables>) => Promise<T>, deadline: number, timeout: number
+  db: Kysely<Tables>, work: (connection: Kysely<Tables>) => Promise<T>, deadline: number, timeout: number, words: TransactionWords
 ): Promise<T> {
   return await db.connection().execute(async (connection) => {
-    const run = async (statement: string): Promise<unknown> => await connection.executeQuery(CompiledQuery.raw(statement))
+    const run = async (statements: readonly string[]): Promise<void> => {
+      for (const statement of statements) await connection.executeQuery(CompiledQuery.raw(statement))
+    }
     // Nobody waits for a late answer any more: what is late must not happen behind the caller's back.
     const left = (): number => {
       const ms = Math.ceil(deadline - performance.now())
       if (ms <= 0) throw new Error(`The database could not be written in ${timeout} ms.`)
       return ms
     }
-    left()
-    await run('begin isolation level read committed')
+    const ms = left()
     try {
       // The server gives up by itself: it waits for no lock behind an answer, and a process that fell silent keeps none from others.
-      const limit = left()
-      await run(`select set_config('statement_timeout', '${limit}', true), set_config('idle_in_transaction_session_timeout', '${limit}', true)`)
+      await run(words.begin(ms))
       const result = await work(connection)
       left()
-      await run('commit')
+      await run([...words.restore, 'commit'])
       return result
     } catch (error) {
       // A connection that broke has rolled back by itself: the first error is the one to tell.
-      await run('rollback').catch(() => {})
+      await run([...words.restore, 'rollback']).catch(() => {})
       throw error
     }
   })

@@ -4,7 +4,7 @@ import { makeError } from '../../errors.js'
 import type { DatabaseType } from './databases/database.js'
 import { readTableNames, type TableNames } from './table-names.js'
 
-const TYPES: readonly unknown[] = ['sqlite', 'postgres'] satisfies DatabaseType[]
+const TYPES: readonly unknown[] = ['sqlite', 'postgres', 'mysql'] satisfies DatabaseType[]
 
 interface CommonOptions {
   /** Begins every table name. Lower-case letters, digits and `_`. @default 'self_serve_' */
@@ -34,11 +34,13 @@ export type KyselyStorageOptions =
   /** The host's instance, never closed by us. Its plugins are not used. */
   | ServerOptions & { db: Kysely<any> }
 
+/** @throws INVALID_OPTION, naming the option */
+export function refuse (option: string, rule: string): never {
+  throw makeError('INVALID_OPTION', { message: `kyselyStorage: "${option}" ${rule}.`, details: { option } })
+}
+
 /** @returns what stands before the names of the tables. @throws INVALID_OPTION, naming the option */
 export function checkOptions (options: KyselyStorageOptions): TableNames {
-  const refuse = (option: string, rule: string): never => {
-    throw makeError('INVALID_OPTION', { message: `kyselyStorage: "${option}" ${rule}.`, details: { option } })
-  }
   const given = options as unknown as Record<string, unknown>
   const [source = 'file', ...others] = ['file', 'dialect', 'db'].filter((name) => name in given)
   if (!(source in given) || others.length > 0) refuse(source, 'must be given alone: one of file, dialect and db')
@@ -49,7 +51,7 @@ export function checkOptions (options: KyselyStorageOptions): TableNames {
   if (source === 'file' && (typeof value !== 'string' || value === '')) refuse('file', 'must be a path')
   if (source !== 'file' && (typeof value !== 'object' || value === null)) refuse(source, 'must be one of Kysely\'s')
   if (source === 'file' ? given.type !== undefined : !TYPES.includes(given.type)) {
-    refuse('type', 'must be \'sqlite\' or \'postgres\' beside dialect or db, and is not given beside file')
+    refuse('type', 'must be \'sqlite\', \'postgres\' or \'mysql\' beside dialect or db, and is not given beside file')
   }
   if (given.migrate !== undefined && given.migrate !== 'start' && given.migrate !== 'never') {
     refuse('migrate', 'must be \'start\' or \'never\'')

@@ -1,6 +1,6 @@
 // The statements that write usage. Layout: events clustered by hour, totals by hour and by day (docs/performance.md says why).
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { sql, type Kysely } from 'kysely'
+import type { Kysely } from 'kysely'
 import { HOUR } from '../../time.js'
 import { slotNumber, type SlotUnit } from '../slots.js'
 import { BATCH_MEMORY, type UsageBatch, type UsageEvent } from '../storage.js'
@@ -17,15 +17,15 @@ const SLICE = 200
 const MINUTE_MEMORY = 2 * HOUR
 
 export async function recordUsage ({ db, database }: On, batch: UsageBatch): Promise<void> {
-  const row = await db.insertInto('usage_batches').values({ id: batch.id, recorded_at: batch.sealedAt })
-    .onConflict((conflict) => conflict.doNothing()).returning('number').executeTakeFirst()
-  if (row === undefined) return
+  const before = await db.selectFrom('usage_batches').select('number').where('id', '=', batch.id).executeTakeFirst()
+  if (before !== undefined) return
+  const number = await database.insertedNumber(db.insertInto('usage_batches').values({ id: batch.id, recorded_at: batch.sealedAt }))
   await db.deleteFrom('usage_batches').where('recorded_at', '<', batch.sealedAt - BATCH_MEMORY).execute()
 
   const events = await eventsOfKeptKeys(db, batch.events)
   if (events.length === 0) return
-  const routes = await routeNumbers(db, events)
-  const first = row.number * BATCH_SPACE
+  const routes = await routeNumbers({ db, database }, events)
+  const first = number * BATCH_SPACE
   await inSlices(events, async (slice, start) => {
     await db.insertInto('usage_events').values(slice.map((event, place) => ({
       hour: slotNumber(event.time, 'hour'),
@@ -41,7 +41,9 @@ export async function recordUsage ({ db, database }: On, batch: UsageBatch): Pro
       request_id: event.requestId
     }))).execute()
   })
-  for (const unit of ['minute', 'hour', 'day'] as const) await addTotals(db, unit, events)
+  for (const unit of ['minute', 'hour', 'day'] as const) {
+    await inSlices(totals(events, unit), async (slice) => { await database.addTotals(db, unit, slice) })
+  }
   await db.deleteFrom('usage_minutes').where('minute', '<', slotNumber(batch.sealedAt - MINUTE_MEMORY, 'minute')).execute()
   await database.touchKeys(db, lastUses(events))
 }
@@ -60,16 +62,6 @@ async function eventsOfKeptKeys (db: Db, events: readonly UsageEvent[]): Promise
     .execute()
   const kept = new Set(rows.map(({ number }) => number))
   return events.filter(({ key }) => kept.has(key.key))
-}
-
-async function addTotals (db: Db, unit: SlotUnit, events: readonly UsageEvent[]): Promise<void> {
-  await inSlices(totals(events, unit), async (slice) => {
-    const rows = slice.map((row) => sql`(${row.slot}, ${row.account}, ${row.key}, ${row.requests}, ${row.failures})`)
-    await sql`insert into ${sql.table(`usage_${unit}s`)} as totals (${sql.ref(unit)}, account_number, key_number, requests, failures)
-      values ${sql.join(rows)}
-      on conflict (${sql.ref(unit)}, account_number, key_number)
-      do update set requests = totals.requests + excluded.requests, failures = totals.failures + excluded.failures`.execute(db)
-  })
 }
 
 function totals (events: readonly UsageEvent[], unit: SlotUnit): Total[] {
@@ -93,11 +85,19 @@ function routeName ({ method, route }: { method: string, route: string }): strin
   return `${method} ${route}`
 }
 
-async function routeNumbers (db: Db, events: readonly UsageEvent[]): Promise<Map<string, number>> {
+/** Routes are few and never removed: what is written at all is written once. */
+async function routeNumbers ({ db, database }: On, events: readonly UsageEvent[]): Promise<Map<string, number>> {
   const routes = new Map(events.map(({ method, route }) => [routeName({ method, route }), { method, route }]))
-  await db.insertInto('usage_routes').values([...routes.values()].sort((a, b) => routeName(a) < routeName(b) ? -1 : 1)).onConflict((conflict) => conflict.doNothing()).execute()
+  const known = await numbersOf(db, [...routes.values()])
+  const missing = [...routes].filter(([name]) => !known.has(name)).sort(([a], [b]) => a < b ? -1 : 1).map(([, route]) => route)
+  if (missing.length === 0) return known
+  await database.insertMissing(db.insertInto('usage_routes').values(missing))
+  return await numbersOf(db, [...routes.values()])
+}
+
+async function numbersOf (db: Db, routes: ReadonlyArray<{ method: string, route: string }>): Promise<Map<string, number>> {
   const rows = await db.selectFrom('usage_routes').select(['number', 'method', 'route'])
-    .where('route', 'in', [...new Set([...routes.values()].map(({ route }) => route))]).execute()
+    .where('route', 'in', [...new Set(routes.map(({ route }) => route))]).execute()
   return new Map(rows.map((row) => [routeName(row), row.number]))
 }
 

@@ -1,10 +1,10 @@
 // What differs between the databases: the statements that their SQL has different words for.
-import type { Kysely, RawBuilder, SelectQueryBuilder } from 'kysely'
+import type { InsertQueryBuilder, InsertResult, Kysely, RawBuilder, SelectQueryBuilder } from 'kysely'
 import type { SlotUnit } from '../../slots.js'
 import type { RecordedEvent, UsageQuery } from '../../storage.js'
 import type { Tables } from '../tables.js'
 
-export type DatabaseType = 'sqlite' | 'postgres'
+export type DatabaseType = 'sqlite' | 'postgres' | 'mysql'
 
 /** A connection or transaction, and the kind of database at its end. */
 export interface On { readonly db: Kysely<Tables>, readonly database: Database }
@@ -12,16 +12,41 @@ export interface On { readonly db: Kysely<Tables>, readonly database: Database }
 /** Requests and failures of a key in a slot of time. */
 export interface Total { readonly slot: number, readonly account: number, readonly key: number, requests: number, failures: number }
 
+/** How a server is told of a short transaction. */
+export interface TransactionWords {
+  /** Begins one at READ COMMITTED, in which the server itself gives up what takes longer than `ms`. */
+  begin (ms: number): readonly string[]
+  /** Puts back what `begin` changed on the connection, which others use after us. Said before the transaction ends. */
+  readonly restore: readonly string[]
+  /** The codes of a lost race: a serialization failure, a deadlock, a unique value that another transaction has just taken. */
+  readonly lost: ReadonlySet<unknown>
+}
+
+/** Of rows that get a `number` from the database, whatever their table. */
+export type InsertNumbered = InsertQueryBuilder<Tables, any, InsertResult>
+
 export interface Database {
   readonly type: DatabaseType
+  /** Null where writes take turns, see write-queue.ts. */
+  readonly transactions: TransactionWords | null
+  /** Why a connection that is set as this one is cannot be used; null if it can. */
+  unfit (db: Kysely<Tables>): Promise<string | null>
   /** @param name as it is in the database @param schema null: the one that the connection finds by itself */
   tableExists (db: Kysely<Tables>, name: string, schema: string | null): Promise<boolean>
   /** The path of its file: '' where it is in memory, null on a server. */
   fileOf (db: Kysely<Tables>): Promise<string | null>
-  /** Held until the transaction ends, so that of many that start at once one migrates. */
-  lockForMigration (db: Kysely<Tables>): Promise<void>
+  /** Does the work while nobody else does, so that of many that start at once one migrates. */
+  migrating<T> (db: Kysely<Tables>, work: () => Promise<T>): Promise<T>
+  /** The codes by which a statement of a migration step says that it was carried out before, where steps are no transactions. */
+  readonly carriedOut: ReadonlySet<unknown>
   /** The query with its rows locked until the transaction ends; as it is where writing transactions exclude each other. */
   locking<O> (query: SelectQueryBuilder<Tables, 'accounts', O>): SelectQueryBuilder<Tables, 'accounts', O>
+  /** The number that the database gave the one row. */
+  insertedNumber (query: InsertNumbered): Promise<number>
+  /** Inserts the rows that are not there, and leaves those that are as they are. */
+  insertMissing (query: InsertNumbered): Promise<void>
+  /** Adds to the totals of a unit, in one statement. */
+  addTotals (db: Kysely<Tables>, unit: SlotUnit, totals: readonly Total[]): Promise<void>
   /** Does the column hold the text, which is in lower case, whatever case the column's is in? */
   contains (column: string, text: string): RawBuilder<boolean>
   /** Moves `last_used_at` of keys forward, never back, in one statement. */

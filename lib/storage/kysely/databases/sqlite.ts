@@ -5,6 +5,7 @@ import { slotNumber } from '../../slots.js'
 import type { Tables } from '../tables.js'
 import type { Database } from './database.js'
 import { toRecordedEvent, type RecentRow } from './recent-row.js'
+import { upserts } from './upserts.js'
 
 type Db = Kysely<Tables>
 
@@ -18,6 +19,8 @@ const BY_SLOT = [
 
 export const sqliteDatabase: Database = {
   type: 'sqlite',
+  transactions: null,
+  unfit: async () => null,
 
   async tableExists (db, name) {
     const { rows } = await sql`select 1 from sqlite_schema where type = 'table' and name = ${name}`.execute(db)
@@ -29,8 +32,10 @@ export const sqliteDatabase: Database = {
   },
 
   // The transaction holds the one write lock there is.
-  async lockForMigration () {},
+  migrating: async (_db, work) => await work(),
+  carriedOut: new Set(),
   locking: (query) => query,
+  ...upserts,
 
   contains: (column, text) => sql<boolean>`instr(lower(${sql.ref(column)}), ${text}) > 0`,
 

@@ -1,4 +1,4 @@
-// Makes numbers of what drivers give as text because it has 64 bits: none of ours is beyond what a double can hold.
+// Makes of what drivers give what is meant: text of bytes, and numbers of text and bigints. None of ours is beyond what a double can hold.
 import type { KyselyPlugin, PluginTransformQueryArgs, PluginTransformResultArgs, QueryResult, RootOperationNode, UnknownRow } from 'kysely'
 
 /** Every column of ours, and every name in our statements, that is a number. */
@@ -8,8 +8,8 @@ const NUMBERS: ReadonlySet<string> = new Set([
   'status', 'duration_us', 'requests', 'failures', 'total', 'count', 'current', 'step', 'breaking'
 ])
 
-/** A Kysely plugin for results. */
-export class NumbersPlugin implements KyselyPlugin {
+/** A Kysely plugin for results. What a driver gives for a column may be a setting of the host's. */
+export class ValuesPlugin implements KyselyPlugin {
   transformQuery ({ node }: PluginTransformQueryArgs): RootOperationNode {
     return node
   }
@@ -17,7 +17,9 @@ export class NumbersPlugin implements KyselyPlugin {
   async transformResult ({ result }: PluginTransformResultArgs): Promise<QueryResult<UnknownRow>> {
     for (const row of result.rows) {
       for (const [name, value] of Object.entries(row)) {
-        if (typeof value === 'string' && NUMBERS.has(name)) row[name] = Number(value)
+        if (value === null || typeof value === 'number') continue
+        if (NUMBERS.has(name)) row[name] = Number(value)
+        else if (Buffer.isBuffer(value)) row[name] = value.toString()
       }
     }
     return result
