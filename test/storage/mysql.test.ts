@@ -14,6 +14,9 @@ import { startMysql, whyNoMysql, type MysqlServer } from '../helpers/mysql.js'
 
 const HOUR = 3_600_000
 
+// Half a minute on an idle machine.
+t.setTimeout(240_000)
+
 let names = 0
 /** Tables of its own for each storage. */
 const newPrefix = (): string => `x${++names}_`
