@@ -43,7 +43,10 @@ export async function startMysql (t: Test, settings: Record<string, string> = {}
     'max-connections': '200',
     ...settings
   }
-  const child = spawn(bin.server, [...owner, ...Object.entries(options).map(([name, value]) => `--${name}=${value}`)], { cwd: folder, stdio: 'ignore' })
+  // A test that takes too long is killed, and its teardown with it: then the pipe ends, and somebody is left to see that.
+  const child = spawn('sh', ['-c', 'exec 3<&0; (read _ <&3; kill -9 $$) & exec "$@" 3<&-', 'sh', bin.server, ...owner, ...Object.entries(options).map(([name, value]) => `--${name}=${value}`)], {
+    cwd: folder, stdio: ['pipe', 'ignore', 'ignore']
+  })
   const pools: Pool[] = []
   t.teardown(async () => {
     await Promise.all(pools.map(async (pool) => { await pool.promise().end().catch(() => {}) }))
