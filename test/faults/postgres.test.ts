@@ -51,7 +51,7 @@ t.test('on a server', leftOut(whyNoPostgres()), async (t) => {
   })
 
   t.test('a host that is told to end while the database hangs ends all the same', async (t) => {
-    claim(t, await underLoad(t, run('hung', proxy.port), async (rig) => {
+    const { figures } = claim(t, await underLoad(t, run('hung', proxy.port), async (rig) => {
       await rig.rotations(10)
       await proxy.set('black-hole')
       await rig.withoutUsage(async () => { await rig.end(0, 'hung') })
@@ -59,6 +59,7 @@ t.test('on a server', leftOut(whyNoPostgres()), async (t) => {
       await rig.start()
       await rig.rotations(10)
     }))
+    console.log(`it took ${figures.endMs} ms`)
   })
 
   t.test('kill -9 of hosts and of the database, over and over', async (t) => {

@@ -40,10 +40,15 @@ export async function startPostgres (t: Test, settings: Record<string, string> =
     '-D', join(folder, 'data'), '-p', String(port), ...Object.entries(options).flatMap(([name, value]) => ['-c', `${name}=${value}`])
   ], { ...owner, cwd: folder, stdio: 'ignore' })
   let child = launch()
+  let over = false
+  const kill = (): void => { child.kill('SIGQUIT') }
+  process.once('exit', kill)
   const pools: pg.Pool[] = []
   t.teardown(async () => {
     await Promise.all(pools.map(async (pool) => { await pool.end().catch(() => {}) }))
+    over = true
     await end(child)
+    process.off('exit', kill)
     rmSync(folder, { recursive: true, force: true })
   })
   const pool = (config: pg.PoolConfig = {}): pg.Pool => {
@@ -64,7 +69,9 @@ export async function startPostgres (t: Test, settings: Record<string, string> =
       child.kill('SIGKILL')
       await ended
       // It does not start beside processes of the one before, which see a little later that it is gone.
-      do child = launch(); while (!await isReady(own, child))
+      // A test that ends meanwhile, by its time limit, leaves no server behind.
+      do child = launch(); while (!over && !await isReady(own, child))
+      if (over) await end(child)
     }
   }
 }
