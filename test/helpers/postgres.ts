@@ -45,8 +45,8 @@ export async function startPostgres (t: Test, settings: Record<string, string> =
   process.once('exit', kill)
   const pools: pg.Pool[] = []
   t.teardown(async () => {
-    await Promise.all(pools.map(async (pool) => { await pool.end().catch(() => {}) }))
     over = true
+    await Promise.all(pools.map(async (pool) => { await pool.end().catch(() => {}) }))
     await end(child)
     process.off('exit', kill)
     rmSync(folder, { recursive: true, force: true })
@@ -60,6 +60,13 @@ export async function startPostgres (t: Test, settings: Record<string, string> =
   }
   const own = pool({ max: 1 })
   if (!await isReady(own, child)) throw new Error('PostgreSQL ended before it was ready.')
+  const restart = async (): Promise<void> => {
+    // A test that ends meanwhile, by its time limit, leaves no server behind.
+    if (over) return
+    child = launch()
+    // It does not start beside processes of the one before, which see a little later that it is gone.
+    if (!await isReady(own, child)) await restart()
+  }
   return {
     port,
     pool,
@@ -68,10 +75,7 @@ export async function startPostgres (t: Test, settings: Record<string, string> =
       const ended = once(child, 'exit')
       child.kill('SIGKILL')
       await ended
-      // It does not start beside processes of the one before, which see a little later that it is gone.
-      // A test that ends meanwhile, by its time limit, leaves no server behind.
-      do child = launch(); while (!over && !await isReady(own, child))
-      if (over) await end(child)
+      await restart()
     }
   }
 }
@@ -123,6 +127,7 @@ async function isReady (pool: pg.Pool, child: ChildProcess): Promise<boolean> {
       await pool.query('select 1')
       return true
     } catch {
+      if (pool.ended) return false
       if (child.exitCode !== null) return false
       await sleep(20)
     }
