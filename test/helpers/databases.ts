@@ -4,6 +4,7 @@ import type { Test } from 'tap'
 import { kyselyStorage } from '../../lib/storage/kysely/index.js'
 import type { Storage } from '../../lib/storage/storage.js'
 import type { DatabaseAddress } from './host-process.js'
+import { startMysql, whyNoMysql } from './mysql.js'
 import { startPostgres, whyNoPostgres } from './postgres.js'
 
 export interface TestDatabase {
@@ -26,6 +27,14 @@ const onPostgres = (isolation: string): DatabaseKind => ({
   }
 })
 
+const onMysql = (isolation: string): DatabaseKind => ({
+  missing: whyNoMysql,
+  async start (t) {
+    const server = await startMysql(t, { 'transaction-isolation': isolation })
+    return { address: { type: 'mysql', port: server.port }, storage: () => kyselyStorage({ db: server.db(), type: 'mysql' }) }
+  }
+})
+
 export const DATABASES: Readonly<Record<string, DatabaseKind>> = {
   'a SQLite file': {
     missing: () => null,
@@ -35,7 +44,9 @@ export const DATABASES: Readonly<Record<string, DatabaseKind>> = {
     }
   },
   'Postgres at READ COMMITTED': onPostgres('read committed'),
-  'Postgres at REPEATABLE READ': onPostgres('repeatable read')
+  'Postgres at REPEATABLE READ': onPostgres('repeatable read'),
+  'MariaDB at READ COMMITTED': onMysql('READ-COMMITTED'),
+  'MariaDB at REPEATABLE READ': onMysql('REPEATABLE-READ')
 }
 
 /** What a test's options say of a kind that is missing: it is left out, or fails if REQUIRE_SERVERS=1. */

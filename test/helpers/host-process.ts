@@ -10,6 +10,7 @@ import type { SelfServeKeysOptions } from '../../lib/index.js'
 export type DatabaseAddress =
   | { readonly type: 'sqlite', readonly file: string }
   | { readonly type: 'postgres', readonly port: number, readonly isolation?: string }
+  | { readonly type: 'mysql', readonly port: number }
 
 /** Options of the plugin, as far as JSON can say them, and the channel of its revocations. */
 export type HostOptions = Pick<SelfServeKeysOptions, 'timeout' | 'usage' | 'revocation'> & { readonly channel?: { readonly type: 'postgres' | 'redis', readonly port: number } }

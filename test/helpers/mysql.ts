@@ -11,6 +11,7 @@ import type { Test } from 'tap'
 import { freePort } from './free-port.js'
 
 export interface MysqlServer {
+  readonly port: number
   /** Its connections end with the test. */
   pool (options?: PoolOptions): Pool
   /** Kysely over a pool of its own, which `prepare` is shown first. */
@@ -60,6 +61,7 @@ export async function startMysql (t: Test, settings: Record<string, string> = {}
   }
   await untilReady(pool({ connectionLimit: 1, database: 'mysql' }), child)
   return {
+    port,
     pool,
     db (options, prepare = () => {}) {
       const made = pool(options)

@@ -13,19 +13,20 @@ const MIGRATION_LOCK = 'fastify-self-serve-keys'
 /**
  * What a transaction sets, it sets on the session, and back. Locks are waited for in whole seconds, so a wait may end
  * early and is tried again. MariaDB ends any statement in time, MySQL those that only read: each has a word for it that is a
- * comment to the other. Strict, because a server that is not cuts what does not fit.
+ * comment to the other. MariaDB also ends the transaction of a process that fell silent, so that it keeps no account locked. Strict, because a server that is not cuts what does not fit.
  */
 const transactions: TransactionWords = {
   begin: (ms) => [
     `set @self_serve_mode = @@session.sql_mode, @self_serve_wait = @@session.innodb_lock_wait_timeout,
-      /*M! @self_serve_time = @@session.max_statement_time, session max_statement_time = ${ms / 1000}, */
+      /*M! @self_serve_time = @@session.max_statement_time, session max_statement_time = ${ms / 1000},
+      @self_serve_idle = @@session.idle_transaction_timeout, session idle_transaction_timeout = ${Math.ceil(ms / 1000)}, */
       /*!80000 @self_serve_time = @@session.max_execution_time, session max_execution_time = ${ms}, */
       session sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION', session innodb_lock_wait_timeout = ${Math.max(1, Math.floor(ms / 1000))}`,
     'set transaction isolation level read committed',
     'start transaction'
   ],
   restore: [
-    `set /*M! session max_statement_time = @self_serve_time, */ /*!80000 session max_execution_time = @self_serve_time, */
+    `set /*M! session max_statement_time = @self_serve_time, session idle_transaction_timeout = @self_serve_idle, */ /*!80000 session max_execution_time = @self_serve_time, */
       session sql_mode = @self_serve_mode, session innodb_lock_wait_timeout = @self_serve_wait`
   ],
   lost: new Set(['ER_LOCK_DEADLOCK', LOCK_WAIT, 'ER_DUP_ENTRY'])
