@@ -116,7 +116,8 @@ t.test('on Postgres', leftOut(whyNoPostgres()), async (t) => {
       while (await revokedWithin(t, delay, one, other) >= delay / 2);
     }
     for (const host of [one, other]) {
-      t.same(host.output.filter((line) => /unhandled|"level":(50|60)/i.test(line)), [])
+      // On a busy machine the database may be late: that is a 503, and all that may go wrong.
+      t.same(host.output.filter((line) => /unhandled|"level":(50|60)/i.test(line) && !line.includes('"statusCode":503')), [])
       const { code, ms } = await host.end()
       t.equal(code, 0)
       t.ok(ms < 5000, `ended in ${ms.toFixed(0)} ms`)
