@@ -1,9 +1,11 @@
 // README and docs say what is so: their code compiles, their JSON parses, their links lead somewhere, no option or route is left out.
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join, relative, resolve } from 'node:path'
+import Database from 'better-sqlite3'
 import ts from 'typescript'
 import t from 'tap'
 import { CHANGES } from '../lib/audit/audit-entry.js'
+import { kyselyStorage } from '../lib/storage/kysely/index.js'
 import { hostOf } from './helpers/app.js'
 
 const ROOT = join(import.meta.dirname, '..')
@@ -60,6 +62,23 @@ t.test('a block that does not compile is found, at its line', async (t) => {
 
 t.test('every JSON block parses', async (t) => {
   for (const block of blocks.filter(({ info }) => info === 'json')) t.doesNotThrow(() => JSON.parse(block.text), place(block))
+})
+
+t.test('every statement of SQL that is not for a server alone names tables and columns that are there', async (t) => {
+  const file = join(t.testdir(), 'keys.db')
+  const storage = kyselyStorage({ file })
+  await storage.open({ log: console, timeout: 5000 })
+  const database = new Database(file)
+  t.teardown(async () => {
+    database.close()
+    await storage.close()
+  })
+  const statements = blocks.filter(({ info }) => info === 'sql')
+    .flatMap((block) => block.text.split(/;$/m).filter((text) => text.trim() !== '').map((text) => ({ text, at: place(block) })))
+  const onAny = statements.filter(({ text }) => !/^\s*alter role|extract\(epoch|unix_timestamp\(/.test(text))
+  t.ok(onAny.length >= 7, 'the reader finds them')
+  for (const { text, at } of onAny) t.doesNotThrow(() => database.prepare(text), at)
+  t.throws(() => database.prepare('select no_such from self_serve_api_keys'), /no such column/)
 })
 
 t.test('every JSON answer in a transcript parses', async (t) => {
