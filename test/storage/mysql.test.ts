@@ -9,8 +9,10 @@ import { migrationSteps } from '../../lib/storage/kysely/migration-steps.js'
 import { serverTransactions } from '../../lib/storage/kysely/server-transactions.js'
 import { storageContract } from '../../lib/storage/storage-contract.js'
 import type { Storage } from '../../lib/storage/storage.js'
+import { deferred } from '../helpers/app.js'
 import { ACCOUNT, auditOf, changed, event, failure, issue, issuing, keysOf, NOW, record, rotating } from '../helpers/keys.js'
 import { startMysql, whyNoMysql, type MysqlServer } from '../helpers/mysql.js'
+import { usageAtOnce } from '../helpers/usage-at-once.js'
 
 const HOUR = 3_600_000
 
@@ -31,8 +33,10 @@ const DRIVER: PoolOptions = {
   supportBigNumbers: true, bigNumberStrings: true, dateStrings: true, timezone: '+05:45', decimalNumbers: true, namedPlaceholders: true, flags: ['-FOUND_ROWS']
 }
 
-async function tablesOf (db: Kysely<any>, tablePrefix: string): Promise<string[]> {
-  return (await db.introspection.getTables()).map(({ name }) => name).filter((name) => name.startsWith(tablePrefix)).sort()
+/** @param schema default: the connection's */
+async function tablesOf (db: Kysely<any>, tablePrefix: string, schema: string | null = null): Promise<string[]> {
+  const { rows } = await sql<{ name: string }>`select table_name as name from information_schema.tables where table_schema = coalesce(${schema}, database())`.execute(db)
+  return rows.map(({ name }) => name).filter((name) => name.startsWith(tablePrefix)).sort()
 }
 
 /** What the server says of each table. */
@@ -46,19 +50,21 @@ async function schemaOf (db: Kysely<any>, tablePrefix: string): Promise<string> 
 }
 
 /** Makes an empty storage for each case of the contract: the tables are made once. */
-async function emptied (db: Kysely<any>): Promise<() => Promise<Storage>> {
+async function emptied (db: Kysely<any>, schema?: string): Promise<() => Promise<Storage>> {
   const tablePrefix = newPrefix()
-  const first = storageOn(db, tablePrefix)
+  const where = { db, type: 'mysql', tablePrefix, ...schema !== undefined && { schema } } as const
+  const first = kyselyStorage({ ...where, migrate: 'start' })
   await first.open({ log: console, timeout: 10_000 })
   await first.close()
-  const tables = (await tablesOf(db, tablePrefix)).filter((name) => name !== `${tablePrefix}migrations`)
+  const tables = (await tablesOf(db, tablePrefix, schema)).filter((name) => name !== `${tablePrefix}migrations`)
+    .map((name) => sql.id(...schema === undefined ? [] : [schema], name))
   return async () => {
     await db.connection().execute(async (connection) => {
       await sql`set foreign_key_checks = 0`.execute(connection)
-      for (const table of tables) await sql`delete from ${sql.table(table)}`.execute(connection)
+      for (const table of tables) await sql`delete from ${table}`.execute(connection)
       await sql`set foreign_key_checks = 1`.execute(connection)
     })
-    return kyselyStorage({ db, type: 'mysql', tablePrefix })
+    return kyselyStorage(where)
   }
 }
 
@@ -85,10 +91,17 @@ t.test('on a server that is not strict, quotes names by ANSI and lives in anothe
     for (const { name, run } of storageContract(await emptied(server.db()))) await t.test(name, run)
   })
 
-  t.test('what the storage contract says of what is read holds whatever the driver is set to', async (t) => {
-    const reading = storageContract(await emptied(server.db(DRIVER))).filter(({ name }) => /byte for byte|usage|requests|page|prun|list/.test(name))
-    t.ok(reading.length > 20)
-    for (const { name, run } of reading) await t.test(name, run)
+  t.test('what the storage contract says of what is read and removed holds whatever the driver is set to, in another database than the connection\'s, which has none', async (t) => {
+    const admin = server.db()
+    const schema = 'Über "die" `{prefix}Keys`; --'
+    await sql`create database ${sql.id(schema)}`.execute(admin)
+    const before = await tablesOf(admin, '')
+    const db = server.db({ ...DRIVER, database: '' })
+    t.strictSame((await sql`select database() as value`.execute(db)).rows, [{ value: null }])
+    const cases = storageContract(await emptied(db, schema)).filter(({ name }) => /byte for byte|usage|requests|page|prun|list|eras|site/.test(name))
+    t.ok(cases.length > 30)
+    for (const { name, run } of cases) await t.test(name, run)
+    t.strictSame(await tablesOf(admin, ''), before)
   })
 
   t.test('changes that come at once hold where the server is serializable by default', async (t) => {
@@ -142,7 +155,7 @@ async function schema (t: Test, server: MysqlServer): Promise<void> {
     await holder.query('select get_lock(\'fastify-self-serve-keys\', 0)')
     const prefix = newPrefix()
     const db = server.db()
-    await t.rejects(storageOn(db, prefix).open({ log: console, timeout: 1050 }), { message: /Another instance is migrating|max_statement_time exceeded/ })
+    await t.rejects(storageOn(db, prefix).open({ log: console, timeout: 1050 }), { message: /Another instance is migrating|max_statement_time exceeded|could not be written in 1050 ms/ })
     t.strictSame(await tablesOf(db, prefix), [])
     await holder.query('select release_lock(\'fastify-self-serve-keys\')')
     holder.release()
@@ -168,6 +181,27 @@ async function schema (t: Test, server: MysqlServer): Promise<void> {
     await t.rejects(kyselyStorage({ db: runtime, type: 'mysql', tablePrefix: elsewhere }).open({ log: console, timeout: 1000 }), { code: 'SCHEMA_OUTDATED', message: /lacks migration step 1/ })
     await t.rejects(kyselyStorage({ db: runtime, type: 'mysql', tablePrefix: elsewhere, migrate: 'start' }).open({ log: console, timeout: 1000 }), { message: /CREATE command denied/ })
     t.strictSame(await tablesOf(server.db(), elsewhere), [])
+  })
+
+  await t.test('a schema is a database: one that is not there is named, and not made', async (t) => {
+    const admin = server.db()
+    await sql`create database elsewhere`.execute(admin)
+    const open = async (migrate: 'start' | 'never', schema: string): Promise<void> => {
+      const storage = kyselyStorage({ db: server.db(), type: 'mysql', schema, migrate, tablePrefix: 'x_' })
+      await storage.open({ log: console, timeout: 2000 })
+      await storage.close()
+    }
+    const databases = async (): Promise<unknown> => (await sql`show databases`.execute(admin)).rows
+    const before = await databases()
+    // It has the case that it was made in.
+    for (const schema of ['its own', 'Elsewhere']) {
+      await t.rejects(open('start', schema), { code: 'SCHEMA_OUTDATED', message: `The database has no schema "${schema}" that this role may use. Make it, or run ` })
+      await t.rejects(open('never', schema), { code: 'SCHEMA_OUTDATED', message: /^The database lacks migration step 1 / })
+    }
+    t.strictSame(await databases(), before)
+    await open('start', 'elsewhere')
+    t.equal((await tablesOf(admin, 'x_', 'elsewhere')).length, 13)
+    t.strictSame(await tablesOf(admin, 'x_'), [])
   })
 }
 
@@ -208,11 +242,12 @@ async function settings (t: Test, server: MysqlServer): Promise<void> {
   })
 
   await t.test('a connection is left as it was found, whatever became of the change', async (t) => {
-    const db = dbAfter(server, 'set session innodb_lock_wait_timeout = 33, session max_statement_time = 44.5, session sql_mode = \'PIPES_AS_CONCAT\'', { connectionLimit: 1 })
+    const db = dbAfter(server, `set session innodb_lock_wait_timeout = 33, session max_statement_time = 44.5, session idle_transaction_timeout = 55,
+      session sql_mode = 'PIPES_AS_CONCAT'`, { connectionLimit: 1 })
     const found = async (): Promise<unknown> => (await sql`select @@session.innodb_lock_wait_timeout as wait, @@session.max_statement_time as time,
-      @@session.sql_mode as mode, @@session.tx_isolation as isolation, @@session.in_transaction as inside`.execute(db)).rows
+      @@session.idle_transaction_timeout as idle, @@session.sql_mode as mode, @@session.tx_isolation as isolation, @@session.in_transaction as inside`.execute(db)).rows
     const before = await found()
-    t.match(before, [{ wait: 33, mode: 'PIPES_AS_CONCAT', isolation: 'REPEATABLE-READ', inside: 0 }])
+    t.match(before, [{ wait: 33, idle: 55, mode: 'PIPES_AS_CONCAT', isolation: 'REPEATABLE-READ', inside: 0 }])
     const storage = await opened(t, storageOn(db))
     t.strictSame(await found(), before, 'after migrations')
     const { hash } = await issue(storage)
@@ -293,6 +328,32 @@ async function races (t: Test, server: MysqlServer): Promise<void> {
     other.release()
     t.strictSame([await keysOf(storage), await auditOf(storage)], [[key], before])
     t.equal(changed(await storage.rotateKey(rotating(key))).key.rotatedFrom, key.publicId)
+  })
+
+  await t.test('a process that falls silent in the middle of a change keeps the account locked a second longer than the timeout at most, and its change does not happen', async (t) => {
+    const prefix = newPrefix()
+    const storage = await opened(t, storageOn(server.db(), prefix), 10_000)
+    const key = await issue(storage)
+    const [locked, over] = [deferred(), deferred()]
+    t.teardown(over.resolve)
+    const hung = t.rejects(serverTransactions(server.db({ connectionLimit: 1 }), 300, mysqlDatabase.transactions!)(async (db) => {
+      await sql`update ${sql.table(`${prefix}accounts`)} set next_sequence = 100`.execute(db)
+      locked.resolve()
+      await over.promise
+    }), { message: /could not be written in 300 ms/ })
+    await locked.promise
+    const began = performance.now()
+    const successor = changed(await storage.rotateKey(rotating(key))).key
+    // The server counts in seconds.
+    t.ok(performance.now() - began < 3000, 'which is not the 10 s that a lock is waited for')
+    t.strictSame([successor.rotatedFrom, successor.sequence], [key.publicId, 2])
+    over.resolve()
+    await hung
+  })
+
+  await t.test('usage that four instances record at once adds up, a batch counts once whoever sends it again, and pruning beside it removes what is old in steps', async (t) => {
+    const prefix = newPrefix()
+    await usageAtOnce(t, async () => await opened(t, storageOn(server.db(), prefix), 10_000))
   })
 
   for (const isolation of ['repeatable read', 'read committed']) {

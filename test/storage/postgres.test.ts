@@ -11,6 +11,10 @@ import type { Storage } from '../../lib/storage/storage.js'
 import { deferred } from '../helpers/app.js'
 import { ACCOUNT, auditOf, changed, event, issue, issuing, keysOf, NOW, record, rotating } from '../helpers/keys.js'
 import { pglite, startPostgres, whyNoPostgres, type PostgresServer } from '../helpers/postgres.js'
+import { usageAtOnce } from '../helpers/usage-at-once.js'
+
+// Half a minute on an idle machine.
+t.setTimeout(240_000)
 
 let names = 0
 /** Tables of its own for each storage. */
@@ -198,6 +202,11 @@ t.test('on a server', { skip }, async (t) => {
     await server.pool().query(`update ${prefix}usage_hours set requests = 5000000000, failures = 4000000000`)
     const { timeline, perKey } = await storage.readUsage({ accountId: ACCOUNT, start: NOW - NOW % 3_600_000, end: NOW - NOW % 3_600_000 + 3_600_000, unit: 'hour', perKeyLimit: 1, recentLimit: 1 })
     t.match([timeline[0], perKey[0]], [{ requests: 5_000_000_000, failures: 4_000_000_000 }, { key: { expiresAt, createdAt: key.createdAt, lastUsedAt: NOW }, requests: 5_000_000_000 }])
+  })
+
+  t.test('usage that four instances record at once adds up, a batch counts once whoever sends it again, and pruning beside it removes what is old in steps', async (t) => {
+    const prefix = newPrefix()
+    await usageAtOnce(t, async () => await opened(t, storageOn(server.db(), prefix), 10_000))
   })
 
   await rotations(t, server)
