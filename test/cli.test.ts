@@ -12,14 +12,13 @@ import { errorText } from '../lib/cli/error-text.js'
 import { HELP, run } from '../lib/cli/run.js'
 import { kyselyStorage, type KyselyStorageOptions } from '../lib/storage/kysely/index.js'
 import { migrationSteps } from '../lib/storage/kysely/migration-steps.js'
-import { startLaterBuild, ADDITIVE, BREAKING } from './fixtures/next-steps.js'
+import { additiveSteps, BREAKING, startLaterBuild } from './fixtures/next-steps.js'
+import { leftOut } from './helpers/databases.js'
 import { issue, keysOf } from './helpers/keys.js'
+import { startMysql, whyNoMysql } from './helpers/mysql.js'
 import { startPostgres, whyNoPostgres } from './helpers/postgres.js'
 
-const missing = whyNoPostgres()
-if (missing !== null && process.env.REQUIRE_SERVERS === '1') throw new Error(missing)
-const noServer = missing !== null && `left out: ${missing}`
-const noPsql = spawnSync('psql', ['--version']).status !== 0 && 'left out: psql is not installed'
+const noClient = (program: string): string | false => spawnSync(program, ['--version']).status !== 0 && `left out: ${program} is not installed`
 
 /** As they are listed. */
 const STEPS = migrationSteps('sqlite').map(({ step, name, breaking }) => `${step} ${name}, ${breaking ? 'breaking' : 'additive'}`)
@@ -88,8 +87,8 @@ t.test('what cannot be understood is named, ends with 2, and does nothing', asyn
     [['migrate', '--file', 'a.db', '--url', 'postgres://h/d'], /^--file, --url and --type: only one/m],
     [['sql', '--file', 'a.db', '--type', 'sqlite'], /^--file, --url and --type: only one/m],
     [['status', '--type', 'sqlite'], /^--type is for sql, without a database$/m],
-    [['sql', '--type', 'oracle'], /^--type must be one of sqlite, postgres/m],
-    [['status', '--url', 'oracle://h/d'], /^--url must be an address that begins with postgres:\/\/ or postgresql:\/\//m],
+    [['sql', '--type', 'oracle'], /^--type must be one of sqlite, postgres, mysql$/m],
+    [['status', '--url', 'oracle://h/d'], /^--url must be an address that begins with postgres:\/\/ or postgresql:\/\/ or mysql:\/\/ or mariadb:\/\/$/m],
     [['status', '--url', 'postgres:h'], /^--url must be an address that begins with/m],
     [['status', '--url', 'postgres://h:99999/d'], /^--url must be an address that begins with/m],
     [['status'], /^DATABASE_URL must be an address that begins with/m, { DATABASE_URL: 'h/d' }],
@@ -217,7 +216,7 @@ t.test('steps of a later version are listed; one that is breaking ends every com
   const later = `${ALL_APPLIED}98 notes, additive: applied by a later version\n99 reviews, additive: applied by a later version\n`
   t.strictSame(await command(['status', '--file', file]), done(`${later}This version can run on it.\n`))
   t.strictSame(await command(['migrate', '--file', file]), done(NOTHING))
-  await startLaterBuild(db, 'sqlite', names, [...ADDITIVE, BREAKING])
+  await startLaterBuild(db, 'sqlite', names, [...additiveSteps('sqlite'), BREAKING])
   const before = schemaOf(file)
   const err = 'The database has migration step 100 (digests), which this version does not know. It was made by a later version of fastify-self-serve-keys: start that one.\n'
   for (const [name, out] of [['status', `${later}100 digests, breaking: applied by a later version\n`], ['migrate', ''], ['sql', '']] as const) {
@@ -226,7 +225,7 @@ t.test('steps of a later version are listed; one that is breaking ends every com
   t.strictSame(schemaOf(file), before)
 })
 
-t.test('on a Postgres server', { skip: noServer }, async (t) => {
+t.test('on a Postgres server', leftOut(whyNoPostgres()), async (t) => {
   const server = await startPostgres(t)
   const url = (database = 'postgres', user = 'postgres'): string => `postgres://${user}:hidden@127.0.0.1:${server.port}/${database}`
   const env = { DATABASE_URL: url() }
@@ -244,7 +243,7 @@ t.test('on a Postgres server', { skip: noServer }, async (t) => {
     await works(t, on(schema))
   })
 
-  t.test('psql makes of the SQL what ready() wants, in a schema and without, with or without asking the database', { skip: noPsql }, async (t) => {
+  t.test('psql makes of the SQL what ready() wants, in a schema and without, with or without asking the database', { skip: noClient('psql') }, async (t) => {
     const psql = (sql: string): { status: number | null, stderr: string } =>
       spawnSync('psql', ['-X', '-q', '-v', 'ON_ERROR_STOP=1', url()], { input: sql, encoding: 'utf8', env: { ...process.env, PGOPTIONS: '-c client_min_messages=warning' } })
     const schemas = ['printed; "once"', 'asked']
@@ -275,6 +274,70 @@ t.test('on a Postgres server', { skip: noServer }, async (t) => {
     t.match(await command(['migrate', '--url', url('postgres', 'reader'), '--table-prefix', 'r_']), { code: 1, out: '', err: /permission denied for schema public/ })
     t.match(await command(['migrate', '--url', url('postgres', 'reader'), '--schema', 'new']), { code: 1, out: '', err: /permission denied for database/ })
     t.strictSame((await server.pool().query('select 1 from pg_namespace where nspname = \'new\'')).rows, [])
+  })
+})
+
+t.test('on a MariaDB server', leftOut(whyNoMysql()), async (t) => {
+  const server = await startMysql(t)
+  const admin = server.pool().promise()
+  await admin.query('create user ada@\'127.0.0.1\' identified by \'hidden\'')
+  await admin.query('grant all on *.* to ada@\'127.0.0.1\'')
+  const url = (scheme: string, database = 'test', user = 'ada'): string => `${scheme}://${user}:hidden@127.0.0.1:${server.port}/${database}`
+  const env = { DATABASE_URL: url('mysql') }
+  const on = (schema: string): KyselyStorageOptions => ({ db: server.db(), type: 'mysql', schema })
+
+  t.test('what ready() says is to be typed makes the database, applies each step once, and ready() is content', async (t) => {
+    const schema = 'The host\'s "Käys"'
+    const argv = typed(await refusal(on(schema)))
+    t.strictSame(argv, ['migrate', '--schema', schema])
+    t.strictSame(typed(await refusal({ ...on(schema), migrate: 'start' })), argv)
+    t.match(await command(['status', '--schema', schema], env), { code: 1, out: STEPS.map((step) => `${step}: missing\n`).join('') })
+    const outs = (await Promise.all(['mysql', 'mariadb', 'mysql', 'mariadb', 'mysql'].map(async (scheme) => await command([...argv, '--url', url(scheme)])))).map(({ code, out }) => [code, out])
+    t.strictSame(outs.sort(), [...Array.from({ length: 4 }, () => [0, NOTHING]), [0, `made schema ${schema}\n${APPLIED}`]])
+    t.strictSame(await command(['status', '--schema', schema, '--url', url('mariadb')]), done(`${ALL_APPLIED}This version can run on it.\n`))
+    await works(t, on(schema))
+    t.strictSame((await admin.query('show tables'))[0], [])
+  })
+
+  t.test('mysql makes of the SQL what ready() wants, in another database and without, with or without asking the server', { skip: noClient('mysql') }, async (t) => {
+    const mysql = (sql: string, user = 'ada'): { status: number | null, stderr: string } => spawnSync('mysql', [
+      '--no-defaults', '--protocol=tcp', '--host=127.0.0.1', `--port=${server.port}`, `--user=${user}`, 'test'
+    ], { input: sql, encoding: 'utf8', env: { ...process.env, MYSQL_PWD: 'hidden' } })
+    const schemas = ['prïnted; `once`', 'asked']
+    const printed = await command(['sql', '--type', 'mysql', '--schema', schemas[0]!])
+    const asked = await command(['sql', '--schema', schemas[1]!], env)
+    t.match([printed, asked], [{ code: 0, out: /^create schema if not exists `prïnted; ``once```;$/m }, { code: 0, out: /^create schema if not exists `asked`;$/m }])
+    for (const [place, { out }] of [printed, asked].entries()) {
+      t.notMatch(out, /^(begin|commit);$/m)
+      t.match(mysql(out), { status: 0, stderr: '' })
+      await works(t, on(schemas[place]!))
+      t.match(mysql(out), { status: 1, stderr: /already exists/ }, 'run twice it changes nothing')
+      t.strictSame(await command(['sql', '--schema', schemas[place]!], env), done('-- Nothing is missing.\n'))
+    }
+    const plain = (await command(['sql', '--type', 'mysql'])).out
+    t.notMatch(plain, /create schema/)
+
+    // What is interrupted in the middle of a step is a step that is missing, and gone on with.
+    t.match(mysql(plain.slice(0, plain.indexOf('create table self_serve_audit_entries'))), { status: 0, stderr: '' })
+    t.match(await command(['status'], env), { code: 1, out: STEPS.map((step, place) => `${step}: ${place === 0 ? 'applied' : 'missing'}\n`).join('') })
+    t.match(await refusal({ db: server.db(), type: 'mysql' }), { message: /lacks migration step 2 \(sites-and-audit\)\. Run `npx fastify-self-serve-keys migrate` with DATABASE_URL set/ })
+    t.strictSame(await command(['migrate'], env), done(STEPS.slice(1).map((step) => `applied ${step}\n`).join('')))
+    t.strictSame(await command(['migrate'], env), done(NOTHING))
+    await works(t, { db: server.db(), type: 'mysql' })
+  })
+
+  t.test('what fails is told without the password, and ends with 1', async (t) => {
+    t.strictSame(await command(['migrate', '--url', url('mysql', 'hidden')]), { code: 1, out: '', err: 'Unknown database \'***\'\n' })
+    t.match(await command(['status', '--url', url('mariadb', 'test', 'root')]), { code: 1, out: '', err: /^Access denied for user 'root'@/ })
+    const refused = await command(['status'], { DATABASE_URL: 'mariadb://ada:hidden@localhost:1/d' })
+    t.match(refused, { code: 1, out: '', err: /ECONNREFUSED/ })
+    t.notMatch(refused.err, /hidden/)
+    await admin.query('create user reader@\'127.0.0.1\' identified by \'hidden\'')
+    await admin.query('grant select, insert, update, delete on test.* to reader@\'127.0.0.1\'')
+    const before = (await admin.query('show databases'))[0]
+    t.match(await command(['migrate', '--url', url('mysql', 'test', 'reader'), '--table-prefix', 'r_']), { code: 1, out: '', err: /CREATE command denied/ })
+    t.match(await command(['migrate', '--url', url('mysql', 'test', 'reader'), '--schema', 'new']), { code: 1, out: '', err: /Access denied for user 'reader'@.* to database 'new'/ })
+    t.strictSame((await admin.query('show databases'))[0], before)
   })
 })
 

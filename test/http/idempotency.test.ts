@@ -12,6 +12,7 @@ import { asking, HOST, KEYS, madeBy, makeKey, NO_KEY, SITES, type Answer, type M
 import { deferred } from '../helpers/app.js'
 import { BROWSER, build, logTo, OTHER_SIGNED_IN, portOf, raw, SIGNED_IN, type Host, type HostParts } from '../helpers/host.js'
 import { ACCOUNT, auditOf, keysOf, NOW, OTHER_ACCOUNT, stateOf } from '../helpers/keys.js'
+import { startMysql, whyNoMysql } from '../helpers/mysql.js'
 import { startPostgres, whyNoPostgres } from '../helpers/postgres.js'
 
 type Headers = Record<string, string>
@@ -364,7 +365,6 @@ t.test('in process the operations take it too, and a host\'s own routes with the
 /** A storage for each of several hosts, and all that is stored in it, as text. */
 interface Shared { open: () => Storage, bytes: () => Promise<string> }
 
-const missing = whyNoPostgres()
 const storages: Record<string, (t: Test) => Promise<Shared>> = {
   'memory storage': async () => {
     const storage = memoryStorage()
@@ -377,7 +377,7 @@ const storages: Record<string, (t: Test) => Promise<Shared>> = {
       bytes: async () => [file, `${file}-wal`, `${file}-shm`].filter((name) => existsSync(name)).map((name) => readFileSync(name, 'latin1')).join('\n')
     }
   },
-  ...(missing === null && {
+  ...(whyNoPostgres() === null && {
     Postgres: async (t: Test): Promise<Shared> => {
       const server = await startPostgres(t)
       const db = server.db() as Kysely<unknown>
@@ -387,6 +387,21 @@ const storages: Record<string, (t: Test) => Promise<Shared>> = {
           const tables = (await db.introspection.getTables()).map(({ name }) => name)
           const rows = await Promise.all(tables.map(async (name) => (await sql<{ row: string }>`select t::text as row from ${sql.table(name)} as t`.execute(db)).rows))
           return rows.flat().map(({ row }) => row).join('\n')
+        }
+      }
+    }
+  }),
+  ...(whyNoMysql() === null && {
+    MariaDB: async (t: Test): Promise<Shared> => {
+      const server = await startMysql(t)
+      // Every value as its bytes, whatever the column's type.
+      const pool = server.pool({ rowsAsArray: true, typeCast: (field) => field.buffer()?.toString('latin1') })
+      const rowsOf = async (statement: string): Promise<string[][]> => (await pool.promise().query(statement))[0] as unknown as string[][]
+      return {
+        open: () => kyselyStorage({ db: server.db(), type: 'mysql', migrate: 'start' }),
+        async bytes () {
+          const tables = (await rowsOf('show tables')).flat()
+          return (await Promise.all(tables.map(async (name) => await rowsOf(`select * from ${name}`)))).flat(2).join('\n')
         }
       }
     }

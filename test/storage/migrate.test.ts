@@ -14,15 +14,13 @@ import { TABLE_NAMES } from '../../lib/storage/kysely/tables.js'
 import { storageContract } from '../../lib/storage/storage-contract.js'
 import type { Storage } from '../../lib/storage/storage.js'
 import { DAY } from '../../lib/time.js'
-import { ADDITIVE, BREAKING, startLaterBuild } from '../fixtures/next-steps.js'
+import { additiveSteps, BREAKING, startLaterBuild } from '../fixtures/next-steps.js'
+import { leftOut } from '../helpers/databases.js'
 import {
   ACCOUNT, adding, auditOf, changed, event, failure, issue, issuing, keysOf, NOW, OTHER_ACCOUNT, record, renewing, revoke, rotating, updating
 } from '../helpers/keys.js'
+import { startMysql, whyNoMysql, type MysqlServer } from '../helpers/mysql.js'
 import { startPostgres, whyNoPostgres, type PostgresServer } from '../helpers/postgres.js'
-
-const missing = whyNoPostgres()
-if (missing !== null && process.env.REQUIRE_SERVERS === '1') throw new Error(missing)
-const skip = missing !== null && `left out: ${missing}`
 
 let places = 0
 const folder = t.testdir()
@@ -51,6 +49,12 @@ function postgresPlace (server: PostgresServer): Place {
   const prefix = `x${++places}_`
   const db = (): Kysely<any> => server.db({ max: 4 })
   return { type: 'postgres', names: { prefix, schema: null }, db, storage: (migrate = 'start') => kyselyStorage({ db: db(), type: 'postgres', tablePrefix: prefix, migrate }) }
+}
+
+function mysqlPlace (server: MysqlServer): Place {
+  const prefix = `x${++places}_`
+  const db = (): Kysely<any> => server.db({ connectionLimit: 4 })
+  return { type: 'mysql', names: { prefix, schema: null }, db, storage: (migrate = 'start') => kyselyStorage({ db: db(), type: 'mysql', tablePrefix: prefix, migrate }) }
 }
 
 async function opened (t: Test, storage: Storage): Promise<Storage> {
@@ -105,7 +109,7 @@ async function twoVersions (t: Test, place: (t: Test) => Place): Promise<void> {
         { timeline: [], perKey: [], recentRequests: [], recentFailures: [] })
     }
     const { reader, database } = await connect({ db: db(), type }, names, 1000)
-    t.strictSame((await appliedSteps({ db: reader, database }, names)).map(({ step }) => step), [...migrationSteps(type), ...ADDITIVE].map(({ step }) => step),
+    t.strictSame((await appliedSteps({ db: reader, database }, names)).map(({ step }) => step), [...migrationSteps(type), ...additiveSteps(type)].map(({ step }) => step),
       'a restart applies nothing, and forgets nothing')
   })
 
@@ -150,7 +154,7 @@ async function twoVersions (t: Test, place: (t: Test) => Place): Promise<void> {
   await t.test('a breaking step that this version does not know stops it before it does anything, and is named', async (t) => {
     const { type, names, storage, db } = place(t)
     await (await opened(t, storage())).close()
-    await startLaterBuild(db(), type, names, [...ADDITIVE, BREAKING])
+    await startLaterBuild(db(), type, names, [...additiveSteps(type), BREAKING])
     for (const migrate of ['start', 'never'] as const) {
       await t.rejects(storage(migrate).open({ log: console, timeout: 1000 }),
         { code: 'SCHEMA_OUTDATED', message: 'The database has migration step 100 (digests), which this version does not know. It was made by a later version of fastify-self-serve-keys: start that one.' })
@@ -172,11 +176,16 @@ t.test('two versions on SQLite', async (t) => {
   })
 })
 
-t.test('on a Postgres server', { skip }, async (t) => {
+t.test('on a Postgres server', leftOut(whyNoPostgres()), async (t) => {
   const server = await startPostgres(t)
 
   await t.test('two versions', async (t) => { await twoVersions(t, () => postgresPlace(server)) })
   await schemas(t, server)
+})
+
+t.test('two versions on a MariaDB server', leftOut(whyNoMysql()), async (t) => {
+  const server = await startMysql(t)
+  await twoVersions(t, () => mysqlPlace(server))
 })
 
 /** A schema of the host's choice. */
