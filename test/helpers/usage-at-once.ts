@@ -13,6 +13,9 @@ const SHARED = 10
 const DISTINCT = SHARED + WRITERS * (BATCHES - SHARED)
 /** Rows that a step of pruning may remove. */
 const STEP = 100
+/** What is old does not come out even: a step removes rows of two kinds. */
+const OLD_BATCHES = 3
+const OLD_EVENTS = 997
 const HOUR_NOW = slotStart(NOW, 'hour')
 /** The first hour that is kept. */
 const KEPT = HOUR_NOW - 31 * DAY
@@ -23,9 +26,9 @@ export async function usageAtOnce (t: Test, open: () => Promise<Storage>): Promi
   const first = await open()
   const keys = [await issue(first), await issue(first), await issue(first, { accountId: OTHER_ACCOUNT }), await issue(first, { accountId: OTHER_ACCOUNT })]
   const events = (count: number, make: (place: number) => UsageEvent): UsageEvent[] => Array.from({ length: count }, (_none, place) => make(place))
-  for (let times = 0; times < 3; times++) await record(first, events(1000, (place) => event(keys[place % 4]!, OLD + place % 10 * HOUR)))
-  // Events, and totals of ten hours and one day: the ten are those of two keys each.
-  const oldRows = 3000 + 20 + 4
+  for (let times = 0; times < OLD_BATCHES; times++) await record(first, events(OLD_EVENTS, (place) => event(keys[place % 4]!, OLD + place % 10 * HOUR)))
+  // Totals too: of ten hours, each with two of the keys, and of one day.
+  const oldRows = OLD_BATCHES * OLD_EVENTS + 20 + 4
 
   const ids = Array.from({ length: SHARED }, () => ulid(NOW))
   const writers = await Promise.all(Array.from({ length: WRITERS }, open))
