@@ -18,18 +18,18 @@ export function evictingStorage (storage: Storage, evictions: Pick<Evictions, 'k
       return outcome
     }
 
+  /**
+   * A change that took too long for its caller is made behind every eviction of its own. So the next one is followed for both:
+   * where it finds nothing to do, for the whole account, and else for what came before the keys that it ends, too.
+   */
   const keyChange = <I>(change: (input: I) => Promise<KeyOutcome>, accountOf: (input: I) => string): (input: I) => Promise<KeyOutcome> =>
-    followed(change, accountOf, (outcome) => {
-      if (outcome.outcome === 'changed') evictions.keys(outcome.updated.map(({ publicId }) => publicId))
-      // What is as it was asked for may have become so only now: by a change that took too long for its caller.
-      if (outcome.outcome === 'unchanged' && outcome.key !== null) evictions.keys([outcome.key.publicId])
-      if (outcome.outcome === 'replayed') evictions.keys([...outcome.revokedPublicIds, outcome.key.rotatedFrom].filter((id) => id !== null))
+    followed(change, accountOf, (outcome, input) => {
+      if (outcome.outcome !== 'changed') evictions.account(accountOf(input))
+      else evictions.keys(outcome.updated.flatMap(({ publicId, rotatedFrom }) => rotatedFrom === null ? [publicId] : [publicId, rotatedFrom]))
     })
 
-  const siteChange = <I, O extends SiteOutcome | null>(change: (input: I) => Promise<O>, accountOf: (input: I) => string): (input: I) => Promise<O> =>
-    followed(change, accountOf, (outcome, input) => {
-      if (outcome?.outcome === 'changed') evictions.account(accountOf(input))
-    })
+  const siteChange = <I, O extends SiteOutcome | null>(change: (input: I) => Promise<O>, accountOf: (input: I) => string): typeof change =>
+    followed(change, accountOf, (_outcome, input) => { evictions.account(accountOf(input)) })
 
   const ofInput = ({ accountId }: { readonly accountId: string }): string => accountId
   const ofKey = ({ key }: { readonly key: { readonly accountId: string } }): string => key.accountId

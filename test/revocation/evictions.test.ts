@@ -201,6 +201,54 @@ t.test('with a delay', async (t) => {
     t.equal(await b.status(second.plaintext), 401)
   })
 
+  t.test('what was done behind a caller\'s back counts from the next change on, whatever that one finds to do', async (t) => {
+    const storage = memoryStorage()
+    /** What was asked for and given up: committed after its caller was told that it failed, and what was held was evicted. */
+    const late: Array<() => Promise<unknown>> = []
+    let slow = false
+    const hesitating = <I, O>(change: (input: I) => Promise<O>) => async (input: I): Promise<O> => {
+      if (!slow) return await change(input)
+      late.push(async () => await change(input))
+      throw new Error('no answer in time')
+    }
+    const { a, clock } = await pairOf(t, {
+      storage: {
+        ...storage,
+        issueKey: hesitating(storage.issueKey),
+        rotateKey: hesitating(storage.rotateKey),
+        revokeKeys: hesitating(storage.revokeKeys),
+        removeSite: hesitating(storage.removeSite)
+      }
+    })
+    const { sites, verify } = a.app.selfServeKeys
+    const origin = 'https://shop.example.com'
+    const works = async (plaintext: string): Promise<boolean> => (await verify(plaintext, { allowPublishable: true, origin })).ok
+    const named = await issued(a)
+    const first = await a.keys.issueDefault(BY)
+    const { siteId } = await sites.add(BY, origin)
+    const publishable = await issued(a, { access: 'publishable', environment: 'test' })
+    const twice = async (name: string, plaintext: string, change: () => Promise<unknown>, again = change): Promise<void> => {
+      slow = true
+      await t.rejects(change(), { code: 'STORAGE_UNAVAILABLE' })
+      slow = false
+      clock.pass(1)
+      t.equal(await works(plaintext), true, `${name}: held again`)
+      await late.pop()!()
+      await again()
+      clock.pass(1)
+      t.equal(await works(plaintext), false, name)
+    }
+    await twice('a default key that was rotated, and its successor then', first.plaintextKey!, async () => await a.keys.issueDefault(BY))
+    await twice('a site that was removed, and is not there', publishable.plaintext, async () => { await sites.remove(BY, siteId) }, async () => {
+      await t.rejects(sites.remove(BY, siteId), { code: 'SITE_NOT_FOUND' })
+    })
+    await twice('a key that was rotated, and is not active', named.plaintext, async () => await a.keys.rotate(BY, named.publicId), async () => {
+      await t.rejects(a.keys.rotate(BY, named.publicId), { code: 'API_KEY_NOT_ACTIVE' })
+    })
+    const last = await issued(a)
+    await twice('all keys that were revoked, of which none is left', last.plaintext, async () => await a.keys.revokeAll(BY))
+  })
+
   t.test('a rotation that is replayed is followed like the first time: what it ended, and what it lets retire', async (t) => {
     for (const overlapSeconds of [0, 1]) {
       const { a, b, clock } = await pairOf(t)
