@@ -1,6 +1,7 @@
 // The revocation channel over Redis: publish and subscribe.
 import { makeError } from '../errors.js'
 import { checkConnected } from '../redis-connection.js'
+import { within } from '../time.js'
 import type { RevocationChannel } from './channel.js'
 import { checkHeartbeat, HEARTBEAT, listeningChannel } from './listening-channel.js'
 
@@ -46,7 +47,11 @@ export function redisChannel ({ client, name = 'self-serve-keys', heartbeat = HE
       subscriber.on('error', broken)
       subscriber.on('end', () => { broken(new Error('The connection ended.')) })
       over.addEventListener('abort', () => { subscriber.disconnect() })
-      await subscriber.connect()
+      // Ours alone, and so given up where a pool's is waited for: ioredis waits for good for a server that took it and says nothing.
+      await within(heartbeat, subscriber.connect(), () => new Error(`no connection in ${heartbeat} ms`)).catch((error: unknown) => {
+        subscriber.disconnect()
+        throw error
+      })
       return {
         async listen (receive) {
           subscriber.on('message', (channel, message) => {

@@ -1,4 +1,6 @@
 // The channels on real servers: messages arrive, a connection that breaks or falls silent is noticed and replaced, and all of it ends.
+import { once } from 'node:events'
+import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { kill } from 'node:process'
 import type pg from 'pg'
@@ -61,8 +63,8 @@ async function behaves (t: Test, connect: (heartbeat?: number) => RevocationChan
     await said(2)
     t.equal(notes[1], 'lost')
     back()
-    await until(() => notes.includes('heard'), async () => { await channel.publish('heard').catch(() => {}) })
-    t.ok(notes.lastIndexOf('listening') > 1)
+    // What was given up may still say what it had heard.
+    await until(() => notes.lastIndexOf('heard') > notes.lastIndexOf('listening') && notes.lastIndexOf('listening') > 1, async () => { await channel.publish('heard').catch(() => {}) })
   })
 
   await t.test('closes at once, whether it listens, waits or has never been open', async (t) => {
@@ -167,11 +169,31 @@ await withRedis(t, 'over Redis', async (t, server) => {
     server.pause()
     const { notes, said, channel } = opened(t, redisChannel({ client, heartbeat: 20 }))
     await said(1)
-    t.same(notes, ['lost'])
     await channel.close()
     server.resume()
     t.equal(await server.client.call('CLIENT', 'LIST', 'TYPE', 'pubsub'), '', 'no connection is left behind')
-    t.same(notes, ['lost'])
+    t.same(new Set(notes), new Set(['lost']))
+  })
+
+  await t.test('tries anew where its connection was taken and nobody answers', async (t) => {
+    const taken: Socket[] = []
+    const silent = createServer((socket) => {
+      // The first one is never answered, as where a machine was replaced behind an address.
+      if (taken.push(socket) === 1) socket.resume()
+      else socket.pipe(connect(server.port, '127.0.0.1')).on('error', () => {}).pipe(socket)
+      socket.on('error', () => {})
+    }).listen(0, '127.0.0.1')
+    t.teardown(async () => {
+      taken.forEach((socket) => { socket.destroy() })
+      silent.close()
+    })
+    await once(silent, 'listening')
+    const { notes } = opened(t, redisChannel({ client: server.newClient({ port: (silent.address() as AddressInfo).port, lazyConnect: true }), heartbeat: 100 }))
+    while (!notes.includes('listening')) await sleep(5)
+    t.equal(notes[0], 'lost')
+    t.equal(notes.at(-1), 'listening')
+    t.equal(taken.length, 2)
+    while (!taken[0]!.destroyed) await sleep(5)
   })
 
   await t.test('outlives its server, and refuses messages while it is away', async (t) => {
