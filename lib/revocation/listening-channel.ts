@@ -23,7 +23,7 @@ export interface ListeningChannelParts {
   readonly heartbeat: number
   /**
    * @param broken to be called when the connection breaks by itself
-   * @param over comes when nobody needs the connection any more, perhaps before it is there
+   * @param over comes when nobody needs the connection any more, perhaps before it is there, and where it never comes to be
    */
   readonly connect: (broken: (error: Error) => void, over: AbortSignal) => Promise<ListeningConnection>
   readonly publish: (message: string) => Promise<unknown>
@@ -32,28 +32,34 @@ export interface ListeningChannelParts {
 export function listeningChannel ({ heartbeat, connect, publish }: ListeningChannelParts): RevocationChannel {
   const closing = new AbortController()
 
-  /** One connection, from its first attempt to its end. Rejects when it breaks. */
-  const session = async ({ receive, listening }: ChannelListener, lost: (error: unknown) => void): Promise<void> => {
-    const broken = new AbortController()
-    const over = AbortSignal.any([closing.signal, broken.signal])
+  /** One connection, from its first attempt to its end, with which it rejects. */
+  const session = async ({ receive, listening }: ChannelListener, lost: (error: unknown) => void): Promise<never> => {
+    // Not AbortSignal.any: Node 20 holds what listens to such a signal in memory for good.
+    const over = new AbortController()
+    const stop = (): void => { over.abort() }
+    closing.signal.addEventListener('abort', stop)
     const answered = async (answer: Promise<unknown>): Promise<void> => {
       await within(heartbeat, answer, () => new Error(`no answer in ${heartbeat} ms`))
-      broken.signal.throwIfAborted()
+      over.signal.throwIfAborted()
+    }
+    const listenOn = async (connection: ListeningConnection): Promise<never> => {
+      await answered(connection.listen(receive))
+      listening()
+      for (;;) {
+        await wait(heartbeat, over.signal)
+        over.signal.throwIfAborted()
+        await answered(connection.ping())
+      }
     }
     // No second attempt while one is under way: a pool would be emptied by them.
     const slow = setTimeout(() => { lost(new Error(`no connection in ${heartbeat} ms`)) }, heartbeat).unref()
-    const connection = await connect((error) => { broken.abort(error) }, over).finally(() => { clearTimeout(slow) })
-    try {
-      await answered(connection.listen(receive))
-      if (!over.aborted) listening()
-      while (!over.aborted) {
-        await wait(heartbeat, over)
-        if (!over.aborted) await answered(connection.ping())
-      }
-      broken.signal.throwIfAborted()
-    } finally {
-      connection.end()
-    }
+    return await connect((error) => { over.abort(error) }, over.signal)
+      .finally(() => { clearTimeout(slow) })
+      .then(async (connection) => await listenOn(connection).finally(() => { connection.end() }))
+      .finally(() => {
+        closing.signal.removeEventListener('abort', stop)
+        over.abort()
+      })
   }
 
   /** Never rejects. */

@@ -48,10 +48,7 @@ export function redisChannel ({ client, name = 'self-serve-keys', heartbeat = HE
       subscriber.on('end', () => { broken(new Error('The connection ended.')) })
       over.addEventListener('abort', () => { subscriber.disconnect() })
       // Ours alone, and so given up where a pool's is waited for: ioredis waits for good for a server that took it and says nothing.
-      await within(heartbeat, subscriber.connect(), () => new Error(`no connection in ${heartbeat} ms`)).catch((error: unknown) => {
-        subscriber.disconnect()
-        throw error
-      })
+      await within(heartbeat, subscriber.connect(), () => new Error(`no connection in ${heartbeat} ms`))
       return {
         async listen (receive) {
           subscriber.on('message', (channel, message) => {
