@@ -231,6 +231,19 @@ t.test('on a Postgres server', leftOut(whyNoPostgres()), async (t) => {
   const env = { DATABASE_URL: url() }
   const on = (schema: string): KyselyStorageOptions => ({ db: server.db(), type: 'postgres', schema })
 
+  await t.test('a connection that the server ends in the middle of it is told of in its words', async (t) => {
+    const pool = server.pool()
+    const holder = await pool.connect()
+    await holder.query('select pg_advisory_lock(hashtext(\'fastify-self-serve-keys\'), 1)')
+    const migrating = command(['migrate', '--url', url()])
+    for (let ended = 0; ended === 0;) {
+      const { rows } = await holder.query('select pg_terminate_backend(pid) from pg_locks where locktype = \'advisory\' and not granted')
+      ended = rows.length
+    }
+    t.match(await migrating, { code: 1, out: '', err: /terminating connection/ })
+    holder.release(true)
+  })
+
   t.test('what ready() says is to be typed makes the schema, applies each step once, and ready() is content', async (t) => {
     const schema = 'The host\'s "Käys"'
     const argv = typed(await refusal(on(schema)))

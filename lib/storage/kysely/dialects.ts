@@ -19,8 +19,8 @@ export const SERVERS: Readonly<Record<Exclude<DatabaseType, 'sqlite'>, Server>> 
       pool: async () => {
         const { default: pg } = await import('pg')
         const pool = new pg.Pool({ connectionString: url, max: 1, connectionTimeoutMillis: CONNECT_TIMEOUT })
-        // A connection that breaks while nobody uses it would end the process.
-        return pool.on('error', () => {})
+        // A connection that breaks says so besides rejecting its query, and with nobody to hear that the process would end.
+        return pool.on('error', () => {}).on('connect', (client) => { client.on('error', () => {}) })
       }
     })
   },
