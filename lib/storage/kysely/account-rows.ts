@@ -9,6 +9,7 @@ export interface AccountRow { readonly number: number, readonly next_sequence: n
 
 /** The account's row, locked by the transaction until it ends; null if there is none. */
 export async function lockAccount ({ db, database }: On, accountId: string): Promise<AccountRow | null> {
+  await database.takeTurn(db, accountId)
   const query = db.selectFrom('accounts').select(['number', 'next_sequence', 'next_entry']).where('id', '=', accountId)
   return await database.locking(query).executeTakeFirst() ?? null
 }

@@ -8,12 +8,15 @@ import type { Tables } from './tables.js'
 
 type Db = Kysely<Tables>
 
-/** Writes the entries of a change. The account is locked: nobody else gives these ids. */
+/**
+ * Writes the entries of a change, and the account's counters. It is locked: nobody else gives these ids.
+ * @param keys how many sequences of keys the change has given
+ */
 export async function writeEntries (
-  db: Db, { number, next_entry: first }: AccountRow, audited: readonly Audited[]
+  db: Db, { number, next_entry: first, next_sequence: sequence }: AccountRow, audited: readonly Audited[], keys = 0
 ): Promise<Array<Audited<StoredAuditEntry>>> {
   const stored = audited.map(({ change, entry }, place) => ({ change, entry: { ...entry, id: first + place } }))
-  await db.updateTable('accounts').set({ next_entry: first + stored.length }).where('number', '=', number).execute()
+  await db.updateTable('accounts').set({ next_entry: first + stored.length, next_sequence: sequence + keys }).where('number', '=', number).execute()
   for (const { entry } of stored) await insertEntry(db, number, entry)
   return stored
 }

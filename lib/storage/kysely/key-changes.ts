@@ -34,9 +34,8 @@ export async function changeKeys<I extends ChangeContext> (on: On, { wants, deci
   for (const update of updates) updated.push(await updateKey(db, update))
   const inserted = insert === null ? null : await insertKey(on, account, insert, importedHash)
   if (remember !== null) await writeRequest(db, account.number, inserted!.ref.key, remember)
-  return {
-    outcome: 'changed', key: (inserted ?? updated[0])!, updated, entries: await writeEntries(db, account, entries)
-  }
+  const written = await writeEntries(db, account, entries, inserted === null ? 0 : 1)
+  return { outcome: 'changed', key: (inserted ?? updated[0])!, updated, entries: written }
 }
 
 async function readRows (db: Db, account: AccountRow | null, wanted: WantedRows, now: number): Promise<KeyRows> {
@@ -81,8 +80,6 @@ async function updateKey (db: Db, { key, set }: KeyUpdate): Promise<StoredKey> {
 
 async function insertKey ({ db, database }: On, account: AccountRow, key: NewKey, importedHash: string | null = null): Promise<StoredKey> {
   const stored = { ...firstState(key), sequence: account.next_sequence }
-  await db.updateTable('accounts').set({ next_sequence: account.next_sequence + 1 }).where('number', '=', account.number)
-    .execute()
   const number = await database.insertedNumber(db.insertInto('api_keys')
     .values({ ...toKeyRow(stored), imported_hash: importedHash, account_number: account.number, version: FIRST_VERSION }))
   const inserted = { ...stored, ref: { account: account.number, key: number, version: FIRST_VERSION } }

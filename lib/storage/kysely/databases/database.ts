@@ -39,6 +39,8 @@ export interface Database {
   migrating<T> (db: Kysely<Tables>, work: () => Promise<T>): Promise<T>
   /** The codes by which a statement of a migration step says that it was carried out before, where steps are no transactions. */
   readonly carriedOut: ReadonlySet<unknown>
+  /** Waits until nobody who came earlier is changing the account: a row that is changed while others wait for it goes to any of them. */
+  takeTurn (db: Kysely<Tables>, accountId: string): Promise<void>
   /** The query with its rows locked until the transaction ends; as it is where writing transactions exclude each other. */
   locking<O> (query: SelectQueryBuilder<Tables, 'accounts', O>): SelectQueryBuilder<Tables, 'accounts', O>
   /** The number that the database gave the one row. */

@@ -66,6 +66,7 @@ export const mysqlDatabase: Database = {
   },
   carriedOut: new Set(['ER_TABLE_EXISTS_ERROR', 'ER_DUP_FIELDNAME', 'ER_DUP_KEYNAME']),
 
+  takeTurn: async () => {},
   locking: (query) => query.forUpdate(),
 
   async insertedNumber (query) {

@@ -10,6 +10,9 @@ type Db = Kysely<Tables>
 /** Of the advisory lock that migrations hold, in a space of its own. */
 const MIGRATION_LOCK = sql`hashtext('fastify-self-serve-keys'), 1`
 
+/** Sets the advisory locks of accounts apart from others, as far as 64 bits can. */
+const TURNS = sql.lit(0x73656c66)
+
 export const postgresDatabase: Database = {
   type: 'postgres',
   transactions: {
@@ -36,6 +39,10 @@ export const postgresDatabase: Database = {
   },
   carriedOut: new Set(),
 
+  // A queue, unlike those who wait for a row: each commit makes another version of it, and they begin anew.
+  async takeTurn (db, accountId) {
+    await sql`select pg_advisory_xact_lock(hashtextextended(${accountId}, ${TURNS}))`.execute(db)
+  },
   locking: (query) => query.forUpdate(),
   ...upserts,
 

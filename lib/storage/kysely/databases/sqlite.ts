@@ -34,6 +34,7 @@ export const sqliteDatabase: Database = {
   // The transaction holds the one write lock there is.
   migrating: async (_db, work) => await work(),
   carriedOut: new Set(),
+  takeTurn: async () => {},
   locking: (query) => query,
   ...upserts,
 
