@@ -45,11 +45,11 @@ export function listeningChannel ({ heartbeat, connect, publish }: ListeningChan
     const listenOn = async (connection: ListeningConnection): Promise<never> => {
       await answered(connection.listen(receive))
       listening()
-      for (;;) {
+      while (!over.signal.aborted) {
         await wait(heartbeat, over.signal)
-        over.signal.throwIfAborted()
-        await answered(connection.ping())
+        if (!over.signal.aborted) await answered(connection.ping())
       }
+      throw over.signal.reason
     }
     // No second attempt while one is under way: a pool would be emptied by them.
     const slow = setTimeout(() => { lost(new Error(`no connection in ${heartbeat} ms`)) }, heartbeat).unref()

@@ -44,7 +44,7 @@ export function postgresChannel ({ pool, name = 'self_serve_keys', heartbeat = H
       return {
         async listen (receive) {
           client.on('notification', ({ channel, payload }) => {
-            if (channel === name) receive(payload ?? '')
+            if (channel === name) receive(String(payload))
           })
           await client.query(`listen "${name}"`)
         },

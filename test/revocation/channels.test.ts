@@ -118,6 +118,17 @@ await t.test('over Postgres', { skip: missing !== null && `left out: ${missing}`
     }
   })
 
+  await t.test('hears nothing of what the host listens to on the same connection', async (t) => {
+    const own = server.pool({ max: 2 })
+    own.on('connect', (client) => { client.query('listen theirs').catch(() => {}) })
+    const { notes, said, channel } = opened(t, postgresChannel({ pool: own, name: 'mine' }))
+    await said(1)
+    await own.query('notify theirs, \'not for me\'')
+    await channel.publish('for me')
+    await said(2)
+    t.same(notes, ['listening', 'for me'])
+  })
+
   await t.test('leaves the host\'s pool to the host: whole while it runs, and ended by it alone', async (t) => {
     const own = server.pool({ max: 2 })
     const { said, channel } = opened(t, postgresChannel({ pool: own }))

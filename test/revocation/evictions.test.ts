@@ -420,6 +420,24 @@ t.test('with a channel', async (t) => {
     }
   })
 
+  t.test('that is back, or says what is not understood, makes plans be asked for again too', async (t) => {
+    const { channel, told } = bus()
+    let resolved = 0
+    const { app, status, keys } = await instanceOf(t, {
+      clock: testClock(), policy: { resolve: () => { resolved++; return {} }, cacheFor: 60_000 }, revocation: { channel: channel() }
+    })
+    const { plaintext } = await issued({ app, status, keys, lines: [] })
+    for (const tell of [({ listening }: ChannelListener) => { listening() }, ({ receive }: ChannelListener) => { receive('?') }]) {
+      t.equal(await status(plaintext), 200)
+      const before = resolved
+      t.equal(await status(plaintext), 200)
+      t.equal(resolved, before, 'remembered')
+      told(tell)
+      t.equal(await status(plaintext), 200)
+      t.equal(resolved, before + 1)
+    }
+  })
+
   t.test('an account that is erased is gone everywhere', async (t) => {
     const { channel } = bus()
     const { a, b, clock } = await pairOf(t, { channel })

@@ -35,7 +35,7 @@ export function readTableNames (
 }
 
 function isName (text: string): boolean {
-  // eslint-disable-next-line no-control-regex
+  // eslint-disable-next-line no-control-regex -- control characters are what it refuses
   return text !== '' && text.isWellFormed() && !/[\0-\x1f\x7f]/.test(text) && Buffer.byteLength(text) <= MAX_SCHEMA_BYTES
 }
 
