@@ -5,17 +5,15 @@ import { execFileSync } from 'node:child_process'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
+import { leftOut } from './helpers/databases.js'
 import { startExample, type Answer } from './helpers/example.js'
 import { startPostgres, whyNoPostgres } from './helpers/postgres.js'
 import { withRedis } from './helpers/redis.js'
 
-const missing = whyNoPostgres()
-if (missing !== null && process.env.REQUIRE_SERVERS === '1') throw new Error(missing)
-
 /** Processes that this one started. */
 const childrenOf = (pid: number): number[] => execFileSync('ps', ['-o', 'pid=', '--ppid', String(pid)], { encoding: 'utf8' }).split('\n').filter((line) => line.trim() !== '').map(Number)
 
-t.test('the cluster example', { skip: missing !== null && `left out: ${missing}` }, async (t) => {
+t.test('the cluster example', leftOut(whyNoPostgres()), async (t) => {
   const postgres = await startPostgres(t)
   await withRedis(t, 'on Postgres and Redis', async (t, redis) => {
     const folder = mkdtempSync(join(tmpdir(), 'cluster-'))

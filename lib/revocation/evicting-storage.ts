@@ -1,5 +1,5 @@
 // A storage whose every change of what verification reads is followed by an eviction, also where nobody knows whether it was made.
-import type { KeyOutcome, SiteOutcome, Storage } from '../storage/storage.js'
+import type { KeyOutcome, Storage } from '../storage/storage.js'
 import type { Evictions } from './evictions.js'
 
 /** @param storage guarded: its methods need no `this` */
@@ -28,14 +28,13 @@ export function evictingStorage (storage: Storage, evictions: Pick<Evictions, 'k
       else evictions.keys(outcome.updated.flatMap(({ publicId, rotatedFrom }) => rotatedFrom === null ? [publicId] : [publicId, rotatedFrom]))
     })
 
-  const siteChange = <I, O extends SiteOutcome | null>(change: (input: I) => Promise<O>, accountOf: (input: I) => string): typeof change =>
+  const accountChange = <I, O>(change: (input: I) => Promise<O>, accountOf: (input: I) => string): typeof change =>
     followed(change, accountOf, (_outcome, input) => { evictions.account(accountOf(input)) })
 
   const ofInput = ({ accountId }: { readonly accountId: string }): string => accountId
   const ofKey = ({ key }: { readonly key: { readonly accountId: string } }): string => key.accountId
-  const erase = followed(
-    async ({ accountId, limit }: { readonly accountId: string, readonly limit: number }) => await storage.eraseAccount(accountId, limit),
-    ofInput, (_removed, { accountId }) => { evictions.account(accountId) }
+  const erase = accountChange(
+    async ({ accountId, limit }: { readonly accountId: string, readonly limit: number }) => await storage.eraseAccount(accountId, limit), ofInput
   )
   return {
     ...storage,
@@ -45,8 +44,8 @@ export function evictingStorage (storage: Storage, evictions: Pick<Evictions, 'k
     updateKey: keyChange(storage.updateKey, ofInput),
     revokeKey: keyChange(storage.revokeKey, ofInput),
     revokeKeys: keyChange(storage.revokeKeys, ofInput),
-    addSite: siteChange(storage.addSite, ({ site }) => site.accountId),
-    removeSite: siteChange(storage.removeSite, ofInput),
+    addSite: accountChange(storage.addSite, ({ site }) => site.accountId),
+    removeSite: accountChange(storage.removeSite, ofInput),
     async rehashKeys (moves) {
       await storage.rehashKeys(moves)
       evictions.keys(moves.map(({ publicId }) => publicId))

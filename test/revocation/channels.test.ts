@@ -8,6 +8,7 @@ import t, { type Test } from 'tap'
 import type { ChannelListener, RevocationChannel } from '../../lib/index.js'
 import { postgresChannel } from '../../lib/postgres.js'
 import { redisChannel } from '../../lib/redis.js'
+import { leftOut } from '../helpers/databases.js'
 import { startPostgres, whyNoPostgres } from '../helpers/postgres.js'
 import { withRedis } from '../helpers/redis.js'
 
@@ -87,10 +88,7 @@ async function behaves (t: Test, connect: (heartbeat?: number) => RevocationChan
 
 const LISTENERS = 'select pid from pg_stat_activity where pid <> pg_backend_pid() and query ~* \'^(listen|select 1)\''
 
-const missing = whyNoPostgres()
-if (missing !== null && process.env.REQUIRE_SERVERS === '1') throw new Error(missing)
-
-await t.test('over Postgres', { skip: missing !== null && `left out: ${missing}` }, async (t) => {
+await t.test('over Postgres', leftOut(whyNoPostgres()), async (t) => {
   const server = await startPostgres(t)
   const pool = server.pool({ max: 5 })
   const admin = server.pool({ max: 1 })

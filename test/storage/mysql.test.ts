@@ -10,6 +10,7 @@ import { serverTransactions } from '../../lib/storage/kysely/server-transactions
 import { storageContract } from '../../lib/storage/storage-contract.js'
 import type { Storage } from '../../lib/storage/storage.js'
 import { deferred } from '../helpers/app.js'
+import { leftOut } from '../helpers/databases.js'
 import { ACCOUNT, auditOf, changed, event, failure, issue, issuing, keysOf, NOW, record, rotating } from '../helpers/keys.js'
 import { startMysql, whyNoMysql, type MysqlServer } from '../helpers/mysql.js'
 import { usageAtOnce } from '../helpers/usage-at-once.js'
@@ -24,9 +25,7 @@ let names = 0
 const newPrefix = (): string => `x${++names}_`
 const storageOn = (db: Kysely<any>, tablePrefix = newPrefix()): Storage => kyselyStorage({ db, type: 'mysql', migrate: 'start', tablePrefix })
 
-const missing = whyNoMysql()
-if (missing !== null && process.env.REQUIRE_SERVERS === '1') throw new Error(missing)
-const skip = missing !== null && `left out: ${missing}`
+const { skip } = leftOut(whyNoMysql())
 
 /** What a host may have set for its own queries; every one of them changes what a driver gives or what a server takes. */
 const DRIVER: PoolOptions = {

@@ -9,6 +9,7 @@ import { serverTransactions } from '../../lib/storage/kysely/server-transactions
 import { storageContract } from '../../lib/storage/storage-contract.js'
 import type { Storage } from '../../lib/storage/storage.js'
 import { deferred } from '../helpers/app.js'
+import { leftOut } from '../helpers/databases.js'
 import { ACCOUNT, auditOf, changed, event, issue, issuing, keysOf, NOW, record, rotating } from '../helpers/keys.js'
 import { pglite, startPostgres, whyNoPostgres, type PostgresServer } from '../helpers/postgres.js'
 import { usageAtOnce } from '../helpers/usage-at-once.js'
@@ -21,9 +22,7 @@ let names = 0
 const newPrefix = (): string => `x${++names}_`
 const storageOn = (db: Kysely<any>, tablePrefix = newPrefix()): Storage => kyselyStorage({ db, type: 'postgres', migrate: 'start', tablePrefix })
 
-const missing = whyNoPostgres()
-if (missing !== null && process.env.REQUIRE_SERVERS === '1') throw new Error(missing)
-const skip = missing !== null && `left out: ${missing}`
+const { skip } = leftOut(whyNoPostgres())
 
 /** Makes an empty storage for each case of the contract: the tables are made once. */
 async function emptied (db: Kysely<any>): Promise<() => Promise<Storage>> {
