@@ -9,6 +9,11 @@ export function sha256 (text: string): string {
   return hash('sha256', text, 'hex')
 }
 
+/** SHA-256 as text of 32 characters, one a byte: to find things in memory by, never to be stored. */
+export function fingerprint (text: string): string {
+  return hash('sha256', text, 'binary')
+}
+
 /** The name that Redis knows a script by. */
 export function scriptDigest (script: string): string {
   return hash('sha1', script, 'hex')

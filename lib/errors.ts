@@ -88,6 +88,23 @@ export function makeError<C extends ErrorCode> (
   return error
 }
 
+/** Why something is refused, before anybody throws it: a stack costs more than the judgement. */
+export interface Refusal<C extends ErrorCode = ErrorCode> {
+  readonly code: C
+  readonly message: string
+  readonly details: ErrorDetails<C>
+}
+
+/** @param message replaces the table's */
+export function refusalOf<C extends ErrorCode> (code: C, details: ErrorDetails<C>, message: string = ERRORS[code][1]): Refusal<C> {
+  return { code, message, details }
+}
+
+/** The error of a refusal. */
+export function errorOf<C extends ErrorCode> ({ code, message, details }: Refusal<C>): SelfServeKeysError<C> {
+  return makeError(code, { message, details } as never)
+}
+
 /** Is this an error of this library? Narrows `code` and `details`; holds across two copies of the package. */
 export function isSelfServeKeysError<C extends ErrorCode = ErrorCode> (error: unknown, code?: C): error is SelfServeKeysError<C> {
   return typeof error === 'object' && error !== null && brand in error &&

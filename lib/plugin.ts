@@ -3,6 +3,7 @@ import fp from 'fastify-plugin'
 import { errorCodes, type FastifyInstance, type FastifyPluginAsync } from 'fastify'
 import { accountRoutes } from './http/account-routes.js'
 import { authorizeBy, authorizer } from './http/authorizer.js'
+import { credentialReader } from './http/credentials.js'
 import { setErrorHeaders } from './http/error-headers.js'
 import type { KeyCredentialParts } from './http/key-credential.js'
 import { failureLimit } from './http/failure-limit.js'
@@ -11,17 +12,18 @@ import { protectedRoutes } from './http/protected-routes.js'
 import { stateOf, type Caller } from './http/request-state.js'
 import type { RouteRule, RouteRuleConfig } from './http/route-rule.js'
 import { governBy, routeRules, type RouteRules } from './http/route-rules.js'
-import type { SelfServeKeys } from './http/self-serve-keys.js'
+import type { SelfServeKeys, VerifyResult } from './http/self-serve-keys.js'
 import type { SessionSettings } from './http/session-rule.js'
 import { failureCodeOf, usageHook } from './http/usage-hook.js'
 import { toVerifiedApiKey, type VerifiedApiKey } from './keys/api-key.js'
 import { cutScopes } from './keys/scopes.js'
-import { unknownKey } from './keys/verify-key.js'
+import { unknownKey, type Verification } from './keys/verify-key.js'
 import { completeOptions } from './options/complete.js'
 import type { SelfServeKeysOptions } from './options/options.js'
 import { servicesOf } from './services.js'
 import { guardedStorage } from './storage/guarded-storage.js'
 import type { Storage } from './storage/storage.js'
+import { andThen } from './time.js'
 import { upkeep } from './upkeep.js'
 
 declare module 'fastify' {
@@ -51,16 +53,15 @@ const plugin: FastifyPluginAsync<SelfServeKeysOptions> = async (app, options) =>
 
   const storage = guardedStorage(settings.storage ?? await defaultStorage(app), timeout)
   const { verifier, limiter, failures, recorder, sink, rehashes, evictions, operations } = servicesOf(settings, storage, app.log)
-  const rules = routeRules(settings.scopes)
+  const rules = routeRules(settings.scopes, settings.headers)
   const work = upkeep({ storage, recorder, sink, rehashes, evictions, settings, log: app.log })
   const selfServeKeys: SelfServeKeys = {
     ...operations,
     async verify (plaintext, requirement = {}) {
       rules.checkRequirement(requirement)
-      const found = await verifier.find(plaintext)
-      const judged = found === null ? { refusal: unknownKey() } : await verifier.judge(found, plaintext, requirement, requirement)
-      if (judged.refusal !== null) return { ok: false, code: judged.refusal.code, message: judged.refusal.message }
-      return { ok: true, apiKey: toVerifiedApiKey(judged.key, cutScopes(judged.key.scopes, judged.policy.grantable)) }
+      return await andThen(verifier.find(plaintext), (found) => found === null
+        ? toVerifyResult({ refusal: unknownKey(), key: null })
+        : andThen(verifier.judge(found, plaintext, requirement, requirement), toVerifyResult))
     },
     routes: () => ({ complete, routes: rules.list() }),
     flush: work.flush,
@@ -104,6 +105,7 @@ const plugin: FastifyPluginAsync<SelfServeKeysOptions> = async (app, options) =>
     legacyHeaders: settings.rateLimit.legacyHeaders,
     clock,
     headers: settings.headers,
+    readCredentials: credentialReader(settings.headers, settings.keys.isKeyShaped),
     logBindings: settings.logBindings,
     onIdentified: recorder === null ? () => {} : usageHook(recorder.record, clock),
     failure: failureLimit(failures)
@@ -123,6 +125,11 @@ const plugin: FastifyPluginAsync<SelfServeKeysOptions> = async (app, options) =>
       openapi: settings.openapi
     })
   }
+}
+
+function toVerifyResult (judged: Verification): VerifyResult {
+  if (judged.refusal !== null) return { ok: false, code: judged.refusal.code, message: judged.refusal.message }
+  return { ok: true, apiKey: toVerifiedApiKey(judged.key, cutScopes(judged.key.scopes, judged.policy.grantable)) }
 }
 
 async function defaultStorage (app: FastifyInstance): Promise<Storage> {

@@ -9,6 +9,7 @@ import { keyCache } from './keys/key-cache.js'
 import { keyHasher } from './keys/key-hash.js'
 import { refuseField } from './fields.js'
 import { rehashQueue, type RehashQueue } from './keys/rehash-queue.js'
+import { versionedKeys } from './keys/versioned-keys.js'
 import { keyVerifier, type KeyVerifier } from './keys/verify-key.js'
 import type { CompleteOptions } from './options/complete.js'
 import { noPolicies, policies as policiesOf } from './policy/policies.js'
@@ -49,7 +50,11 @@ export function servicesOf (settings: CompleteOptions, guarded: Storage, log: Lo
   const limiter = keyLimiter(counter, limits)
   const policies = settings.policy === null ? noPolicies : policiesOf({ settings: settings.policy, clock, timeout, log })
   const { maxDelay, channel } = settings.revocation
-  const cache = maxDelay === 0 ? null : keyCache({ maxAge: maxDelay, maxSize: settings.keys.cacheSize, clock })
+  const { cacheSize: maxSize } = settings.keys
+  const cache = maxDelay === 0 ? null : keyCache({ maxAge: maxDelay, maxSize, clock })
+  const { keysVersion: version } = guarded
+  // Asked for its version a storage is as fresh as asked for the key itself.
+  const held = cache ?? (version === undefined ? null : versionedKeys({ version, maxSize }))
   const forgetting = evictions({ cache, policies, channel, log })
   const storage = cache === null && channel === null ? guarded : evictingStorage(guarded, forgetting)
   const hasher = keyHasher(peppers)
@@ -63,7 +68,7 @@ export function servicesOf (settings: CompleteOptions, guarded: Storage, log: Lo
   }
 
   return {
-    verifier: keyVerifier({ storage, hasher, policies, isKeyShaped, originsRequired, cache, clock, onOldHash }),
+    verifier: keyVerifier({ storage, hasher, policies, isKeyShaped, originsRequired, held, clock, onOldHash }),
     limiter,
     failures: failedVerifications(failureLimit, clock),
     recorder,

@@ -67,6 +67,11 @@ export function isPromise (value: unknown): value is Promise<unknown> {
   return typeof (value as { then?: unknown } | null | undefined)?.then === 'function'
 }
 
+/** Goes on at once where the value is there, else when it comes: what need not wait makes no promise. */
+export function andThen<T, U> (value: T | Promise<T>, next: (value: T) => U | Promise<U>): U | Promise<U> {
+  return isPromise(value) ? value.then(next) : next(value)
+}
+
 /** ms. A process that waits for an answer lives to be told that it is late; longer, and a part that hangs would hold up its end. */
 const KEEP_ALIVE = 2500
 

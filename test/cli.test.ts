@@ -20,11 +20,14 @@ import { startPostgres, whyNoPostgres } from './helpers/postgres.js'
 
 const noClient = (program: string): string | false => spawnSync(program, ['--version']).status !== 0 && `left out: ${program} is not installed`
 
-/** As they are listed. */
-const STEPS = migrationSteps('sqlite').map(({ step, name, breaking }) => `${step} ${name}, ${breaking ? 'breaking' : 'additive'}`)
-const APPLIED = STEPS.map((step) => `applied ${step}\n`).join('')
 const NOTHING = 'Nothing to do: every step is applied.\n'
-const ALL_APPLIED = STEPS.map((step) => `${step}: applied\n`).join('')
+
+/** The steps of a database as they are listed, and what is printed of all of them. */
+function wordsOf (type: 'sqlite' | 'postgres' | 'mysql'): { STEPS: string[], APPLIED: string, ALL_APPLIED: string } {
+  const STEPS = migrationSteps(type).map(({ step, name, breaking }) => `${step} ${name}, ${breaking ? 'breaking' : 'additive'}`)
+  return { STEPS, APPLIED: STEPS.map((step) => `applied ${step}\n`).join(''), ALL_APPLIED: STEPS.map((step) => `${step}: applied\n`).join('') }
+}
+const { STEPS, APPLIED, ALL_APPLIED } = wordsOf('sqlite')
 
 let files = 0
 const folder = t.testdir()
@@ -226,6 +229,7 @@ t.test('steps of a later version are listed; one that is breaking ends every com
 })
 
 t.test('on a Postgres server', leftOut(whyNoPostgres()), async (t) => {
+  const { STEPS, APPLIED, ALL_APPLIED } = wordsOf('postgres')
   const server = await startPostgres(t)
   const url = (database = 'postgres', user = 'postgres'): string => `postgres://${user}:hidden@127.0.0.1:${server.port}/${database}`
   const env = { DATABASE_URL: url() }
@@ -291,6 +295,7 @@ t.test('on a Postgres server', leftOut(whyNoPostgres()), async (t) => {
 })
 
 t.test('on a MariaDB server', leftOut(whyNoMysql()), async (t) => {
+  const { STEPS, APPLIED, ALL_APPLIED } = wordsOf('mysql')
   const server = await startMysql(t)
   const admin = server.pool().promise()
   await admin.query('create user ada@\'127.0.0.1\' identified by \'hidden\'')

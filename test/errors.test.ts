@@ -66,7 +66,7 @@ t.test('what the routes send has the documented 4xx or 503; what starting throws
 t.test('every code of the table is made somewhere in lib/, and no other code is', async (t) => {
   const made = new Set<string>()
   for (const name of readdirSync(join(root, 'lib'), { recursive: true }).map(String).filter((name) => name.endsWith('.ts') && name !== 'errors.ts')) {
-    for (const [, code] of readFileSync(join(root, 'lib', name), 'utf8').matchAll(/makeError\(\s*'([A-Z_]+)'/g)) made.add(code!)
+    for (const [, code] of readFileSync(join(root, 'lib', name), 'utf8').matchAll(/(?:makeError|refusalOf)\(\s*'([A-Z_]+)'/g)) made.add(code!)
   }
   t.same([...made].sort(), errorTable.map(({ code }) => code).sort())
 })

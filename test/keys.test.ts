@@ -328,7 +328,7 @@ function verifierOn (storage: Partial<Pick<Storage, 'findKeyByHash'>>, parts: Pa
     policies: noPolicies,
     isKeyShaped: hasKeyShape,
     originsRequired: true,
-    cache: null,
+    held: null,
     clock: testClock(),
     onOldHash: () => {},
     ...parts

@@ -4,7 +4,7 @@ import { makeError } from '../errors.js'
 import type { CompleteAccountRoutes } from '../options/complete-account-routes.js'
 import type { StandardRouteSwitches } from '../options/options.js'
 import { PLAIN_CHARGE } from '../rate-limit/key-limiter.js'
-import { readCredentials } from './credentials.js'
+import { credentialReader, type CredentialReader } from './credentials.js'
 import { authorizeKey, presentedKey, type KeyCredentialParts } from './key-credential.js'
 import { documentRoutes, type RouteDocs } from './openapi.js'
 import { applyRateLimit } from './rate-limit-headers.js'
@@ -21,7 +21,8 @@ export interface AccountRoutesOptions {
 }
 
 export async function accountRoutes (scope: FastifyInstance, options: AccountRoutesOptions): Promise<void> {
-  const { routes, keys, openapi } = options
+  const { routes, keys, openapi, sessions, settings } = options
+  const readCredentials = settings.apiKeys === null ? credentialReader([], sessions.isKeyShaped) : keys.readCredentials
 
   // A host may guard everything with protect(): the account routes have a rule of their own.
   scope.addHook('onRoute', (route) => { route.config = { ...route.config, apiKey: false } })
@@ -32,7 +33,7 @@ export async function accountRoutes (scope: FastifyInstance, options: AccountRou
     // A browser's preflight carries no credentials: a CORS hook of the host answers it, or ours below.
     if (isPreflight(request)) return
     try {
-      await identify(request, reply, options)
+      await identify(request, reply, readCredentials, options)
     } catch (error) {
       throw keys.failure(error as Error, request.ip)
     }
@@ -50,10 +51,11 @@ export async function accountRoutes (scope: FastifyInstance, options: AccountRou
 
 /** Finds out whom a request acts for, its session's account or its key's where keys open these routes, and charges a change. */
 async function identify (
-  request: FastifyRequest, reply: FastifyReply, { sessions, keys, settings: { apiKeys, mutationLimit } }: AccountRoutesOptions
+  request: FastifyRequest, reply: FastifyReply, readCredentials: CredentialReader,
+  { sessions, keys, settings: { apiKeys, mutationLimit } }: AccountRoutesOptions
 ): Promise<void> {
   const perAccount = isSafe(request.method) ? null : mutationLimit
-  const credentials = readCredentials(request.raw.rawHeaders, apiKeys === null ? [] : keys.headers, sessions.isKeyShaped)
+  const credentials = readCredentials(request.raw.rawHeaders)
   if (apiKeys !== null) {
     const plaintext = presentedKey(credentials, keys.headers)
     if (plaintext !== null) {
@@ -63,7 +65,8 @@ async function identify (
         })
       }
       const requirement = { scopes: [isSafe(request.method) ? apiKeys.read : apiKeys.write] }
-      await authorizeKey(request, reply, { plaintext, requirement, charge: { ...PLAIN_CHARGE, perAccount } }, startState(request), keys)
+      const { url: route } = request.routeOptions
+      await authorizeKey(request, reply, { plaintext, route: route!, origin: credentials.origin, requirement, charge: { ...PLAIN_CHARGE, perAccount } }, startState(request), keys)
       return
     }
     if (sessions.session === null && credentials.bearer !== null) throw makeError('INVALID_API_KEY', { details: {} })

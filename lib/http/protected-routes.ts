@@ -1,10 +1,10 @@
 // The hook that guards the host's routes: an API key where a route asks for one, or the session where it takes one.
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { makeError } from '../errors.js'
-import type { KeyRequirement } from '../keys/judge-key.js'
-import { readCredentials } from './credentials.js'
+import { isPromise } from '../time.js'
+import type { Credentials } from './credentials.js'
 import { authorizeKey, presentedKey, type KeyCredentialParts } from './key-credential.js'
-import { signIn, startState } from './request-state.js'
+import { signIn, startState, type RequestState } from './request-state.js'
 import type { RouteRule } from './route-rule.js'
 import type { GuardedRoute, RouteRules } from './route-rules.js'
 import { findSession, type SessionSettings } from './session-rule.js'
@@ -34,45 +34,48 @@ export function protectedRoutes (app: FastifyInstance, parts: ProtectedRoutesPar
       request.log.error({ method, url }, 'route config "apiKey" is not valid: the request is refused')
       done(makeError('FORBIDDEN', { message: 'This route is not configured correctly.' }))
     } else {
-      authorize(request, reply, route, parts).then(() => { done() }, (error: Error) => { done(parts.keys.failure(error, request.ip)) })
+      const fail = (error: Error): void => { done(parts.keys.failure(error, request.ip)) }
+      let authorized: void | Promise<void>
+      try {
+        authorized = authorize(request, reply, route, parts)
+      } catch (error) {
+        fail(error as Error)
+        return
+      }
+      if (isPromise(authorized)) authorized.then(() => { done() }, fail)
+      else done()
     }
   })
 }
 
-async function authorize (request: FastifyRequest, reply: FastifyReply, { rule, charge }: GuardedRoute, parts: ProtectedRoutesParts): Promise<void> {
-  const { sessions, keys } = parts
+/** At once, unless somebody has to be waited for: what need not wait makes no promise. */
+function authorize (request: FastifyRequest, reply: FastifyReply, route: GuardedRoute, { sessions, keys }: ProtectedRoutesParts): void | Promise<void> {
+  const { rule, charge } = route
   const state = startState(request)
-  setCacheHeaders(reply, rule, sessions.headers)
-  const credentials = readCredentials(request.raw.rawHeaders, sessions.headers, sessions.isKeyShaped)
-  const plaintext = presentedKey(credentials, sessions.headers)
+  setCacheHeaders(reply, route.vary)
+  const credentials = keys.readCredentials(request.raw.rawHeaders)
+  const plaintext = presentedKey(credentials, keys.headers)
   // A presented key decides alone: no session rescues it, and `optional` does not forgive it.
   if (plaintext !== null) {
-    await authorizeKey(request, reply, { plaintext, requirement: requirementOf(rule, request.method), charge }, state, keys)
-    return
+    const requirement = route.requirementOf(request.method)
+    return authorizeKey(request, reply, { plaintext, route: route.url, origin: credentials.origin, requirement, charge }, state, keys)
   }
-  if (rule.session === true) {
-    const session = await findSession(request, credentials, sessions)
-    if (session !== null) {
-      signIn(state, session)
-      return
-    }
-  } else if (credentials.bearer !== null && sessions.headers.includes('authorization')) {
-    throw makeError('INVALID_API_KEY', { details: {} })
-  }
-  if (rule.optional !== true) {
-    throw makeError('MISSING_API_KEY', rule.session === true ? { message: 'An API key or a signed-in session is required.' } : {})
-  }
+  if (rule.session === true) return authorizeSession(request, rule, credentials, state, sessions)
+  if (credentials.bearer !== null && keys.headers.includes('authorization')) throw makeError('INVALID_API_KEY', { details: {} })
+  if (rule.optional !== true) throw makeError('MISSING_API_KEY', {})
 }
 
-/** What anyone may see in a page's source may read, and nothing more. */
-function requirementOf (rule: RouteRule, method: string): KeyRequirement {
-  return rule.allowPublishable === true && method !== 'GET' && method !== 'HEAD' ? { ...rule, allowPublishable: false } : rule
+async function authorizeSession (
+  request: FastifyRequest, rule: RouteRule, credentials: Credentials, state: RequestState, sessions: SessionSettings
+): Promise<void> {
+  const session = await findSession(request, credentials, sessions)
+  if (session !== null) signIn(state, session)
+  else if (rule.optional !== true) throw makeError('MISSING_API_KEY', { message: 'An API key or a signed-in session is required.' })
 }
 
 /** What a shared cache must know: the answer is one caller's. A handler may set its own. */
-function setCacheHeaders (reply: FastifyReply, rule: RouteRule, keyHeaders: readonly string[]): void {
+function setCacheHeaders (reply: FastifyReply, vary: string): void {
   if (!reply.hasHeader('cache-control')) reply.header('cache-control', 'private')
-  const names = rule.session === true ? new Set([...keyHeaders, 'authorization', 'cookie']) : keyHeaders
-  const vary = reply.getHeader('vary')
-  reply.header('vary', [...(vary === undefined ? [] : [String(vary)]), ...names].join(', '))
+  const before = reply.getHeader('vary')
+  reply.header('vary', before === undefined ? vary : `${String(before)}, ${vary}`)
 }

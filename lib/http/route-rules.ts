@@ -1,6 +1,7 @@
 // Which rule a route has: its own config's, else the nearest protected scope's. What is malformed denies.
 import type { FastifyInstance } from 'fastify'
 import { makeError } from '../errors.js'
+import type { KeyRequirement } from '../keys/judge-key.js'
 import type { Charge } from '../rate-limit/key-limiter.js'
 import { chargeOf, readRule, readScopeRule, requirementFault, type RouteRule } from './route-rule.js'
 
@@ -19,8 +20,18 @@ export interface DeclaredRoute {
   readonly config?: object | undefined
 }
 
-/** A rule and what a request under it is charged. */
-export interface GuardedRoute { readonly rule: RouteRule, readonly charge: Charge }
+/** What a request to a route has to meet: worked out once a route. */
+export interface GuardedRoute {
+  readonly rule: RouteRule
+  /** Its pattern. */
+  readonly url: string
+  /** What is asked of a key. */
+  requirementOf (method: string): KeyRequirement
+  /** What a request is charged. */
+  readonly charge: Charge
+  /** The headers that an answer depends on. */
+  readonly vary: string
+}
 
 export interface RouteRules {
   /** The rule of a matched route: null for none, `malformed` for one that must deny. Remembered by route. */
@@ -60,8 +71,11 @@ export function governBy (rules: RouteRules, instance: FastifyInstance): void {
   (instance as Scoped)[kRules] = rules
 }
 
-/** @param catalogue the scopes that a rule may name */
-export function routeRules (catalogue: ReadonlySet<string>): RouteRules {
+/**
+ * @param catalogue the scopes that a rule may name
+ * @param keyHeaders lower-case
+ */
+export function routeRules (catalogue: ReadonlySet<string>, keyHeaders: readonly string[]): RouteRules {
   const known = new WeakMap<object, GuardedRoute | null | 'malformed'>()
   const declared: Array<{ route: DeclaredRoute, scope: FastifyInstance }> = []
 
@@ -84,7 +98,7 @@ export function routeRules (catalogue: ReadonlySet<string>): RouteRules {
       let route = known.get(config)
       if (route === undefined) {
         const { rule, fault } = resolve(config, scope)
-        route = fault !== null ? 'malformed' : rule === null ? null : { rule, charge: chargeOf(rule, config) }
+        route = fault !== null ? 'malformed' : rule === null ? null : guardedRoute(rule, config, keyHeaders)
         known.set(config, route)
       }
       return route
@@ -107,6 +121,20 @@ export function routeRules (catalogue: ReadonlySet<string>): RouteRules {
       if (fault !== null) throw makeError('INVALID_REQUEST', { message: `requirement: ${fault}`, details: { field: 'requirement' } })
     },
     list: () => declared.map((one) => ({ method: one.route.method, url: one.route.url, rule: resolveDeclared(one).rule }))
+  }
+}
+
+function guardedRoute (rule: RouteRule, config: object, keyHeaders: readonly string[]): GuardedRoute {
+  // What anyone may see in a page's source may read, and nothing more.
+  const unsafe = { ...rule, allowPublishable: false }
+  const vary = rule.session === true ? new Set([...keyHeaders, 'authorization', 'cookie']) : keyHeaders
+  return {
+    rule,
+    // Fastify has put it there.
+    url: (config as { url: string }).url,
+    requirementOf: (method) => method === 'GET' || method === 'HEAD' ? rule : unsafe,
+    charge: chargeOf(rule, config),
+    vary: [...vary].join(', ')
   }
 }
 

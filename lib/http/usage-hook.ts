@@ -1,9 +1,9 @@
 // Hands every request with an identified key to the usage recorder, once, whatever became of it.
 import type { Http2Stream } from 'node:http2'
-import type { FastifyReply, FastifyRequest } from 'fastify'
-import type { StoredKey } from '../keys/api-key.js'
+import type { FastifyReply } from 'fastify'
 import type { Clock } from '../time.js'
 import type { UsageRecorder } from '../usage/recorder.js'
+import type { KeyCredentialParts } from './key-credential.js'
 import { requestIdOf, stateOf } from './request-state.js'
 
 /** Status of a request whose client hung up before the answer, as nginx logs it. */
@@ -13,13 +13,10 @@ const CLIENT_CLOSED = 499
  * @returns what to call when a key is identified. It listens to the raw answer: Fastify's `onResponse` never comes for a
  *   client that hung up, and comes late or not at all behind a host's slow or failing hook.
  */
-export function usageHook (
-  record: UsageRecorder['record'], clock: Clock
-): (request: FastifyRequest, reply: FastifyReply, key: StoredKey) => void {
-  return (request, reply, key) => {
+export function usageHook (record: UsageRecorder['record'], clock: Clock): KeyCredentialParts['onIdentified'] {
+  return (request, reply, key, route) => {
     const state = stateOf(request)
-    // Both are read now: `callNotFound()` takes the request to a context that has no pattern.
-    const { method, routeOptions: { url: route } } = request
+    const { method } = request
     let recorded = false
     const recordOnce = (answered: boolean): void => {
       if (recorded) return
@@ -30,7 +27,7 @@ export function usageHook (
         key: key.ref,
         time: clock.now(),
         method,
-        route: route!,
+        route,
         status,
         durationMs: reply.elapsedTime,
         failureCode: !answered ? 'CLIENT_CLOSED_REQUEST' : failed ? state!.failureCode : null,
@@ -45,8 +42,8 @@ export function usageHook (
       return
     }
     // HTTP/2 says `finish` for a cancelled answer too.
-    raw.once('finish', () => { recordOnce(stream === undefined || (stream.writableFinished && !stream.aborted)) })
-    raw.once('close', () => { recordOnce(false) })
+    raw.on('finish', () => { recordOnce(stream === undefined || (stream.writableFinished && !stream.aborted)) })
+    raw.on('close', () => { recordOnce(false) })
   }
 }
 

@@ -1,5 +1,5 @@
 // May this key do what is asked of it? Pure: everything it depends on is handed in.
-import { makeError, type SelfServeKeysError } from '../errors.js'
+import { refusalOf, type Refusal } from '../errors.js'
 import type { Policy } from '../policy/account-policy.js'
 import { statusOf, type Environment, type StoredKey } from './api-key.js'
 import { inRanges } from './ip-ranges.js'
@@ -45,35 +45,32 @@ const DEAD = {
 } as const
 
 /** Why the key may not be used at all, null if it may: what ended or is disabled says nothing else of itself. */
-export function judgeStatus (key: StoredKey, now: number): SelfServeKeysError<'INVALID_API_KEY'> | null {
+export function judgeStatus (key: StoredKey, now: number): Refusal<'INVALID_API_KEY'> | null {
   const status = statusOf(key, now)
   return status === 'revoked' || status === 'expired' || status === 'disabled'
-    ? makeError('INVALID_API_KEY', { message: DEAD[status], details: { reason: status } })
+    ? refusalOf('INVALID_API_KEY', { reason: status }, DEAD[status])
     : null
 }
 
 /** Why a key that works may not do this, null if it may. */
-export function judgeUse ({ key, policy, requirement, source, origins, originsRequired }: Judgement): SelfServeKeysError<KeyRefusalCode> | null {
+export function judgeUse ({ key, policy, requirement, source, origins, originsRequired }: Judgement): Refusal<KeyRefusalCode> | null {
   const { environments, allowPublishable } = requirement
   const publishable = key.access === 'publishable'
-  if (policy.suspended) return makeError('ACCOUNT_SUSPENDED', {})
+  if (policy.suspended) return refusalOf('ACCOUNT_SUSPENDED', {})
   if (publishable && allowPublishable !== true) {
-    return makeError('FORBIDDEN', { message: 'A publishable API key may not be used here.' })
+    return refusalOf('FORBIDDEN', {}, 'A publishable API key may not be used here.')
   }
   if (environments !== undefined && !environments.includes(key.environment)) {
-    return makeError('FORBIDDEN', { message: `A ${key.environment} API key may not be used here.` })
+    return refusalOf('FORBIDDEN', {}, `A ${key.environment} API key may not be used here.`)
   }
   if (!(publishable ? fromAllowedPage(source, origins, originsRequired) : fromAllowedServer(source, key.allowedOrigins))) {
-    return makeError('ORIGIN_NOT_ALLOWED', {})
+    return refusalOf('ORIGIN_NOT_ALLOWED', {})
   }
-  if (key.allowedIps.length > 0 && !inRanges(source.ip, key.allowedIps)) return makeError('IP_NOT_ALLOWED', {})
+  if (key.allowedIps.length > 0 && !inRanges(source.ip, key.allowedIps)) return refusalOf('IP_NOT_ALLOWED', {})
   const missing = publishable ? null : missingScopes(cutScopes(key.scopes, policy.grantable), requirement)
   return missing === null
     ? null
-    : makeError('INSUFFICIENT_SCOPE', {
-      message: `The API key lacks a scope this route asks for: ${missing.join(', ')}.`,
-      details: { requiredScopes: missing }
-    })
+    : refusalOf('INSUFFICIENT_SCOPE', { requiredScopes: missing }, `The API key lacks a scope this route asks for: ${missing.join(', ')}.`)
 }
 
 function fromAllowedPage ({ origin, sameOrigin }: RequestSource, origins: readonly string[], required: boolean): boolean {

@@ -1,21 +1,16 @@
-// Keys that were found a moment ago, by the SHA-256 of their plaintext: bounded in number and in age.
+// Keys held in memory until they are too old, or somebody says that they have changed.
 import type { Clock } from '../time.js'
-import type { FoundKey } from './api-key.js'
+import { TwoGenerations, type HeldKey, type HeldKeys } from './held-keys.js'
 
 /** Evictions that are remembered at most; more than that, and everything that is held goes. */
 const MAX_EVICTIONS = 10_000
 
-export interface KeyCache {
-  /** What `put` was given under this digest, unless it is too old or was evicted since it was asked for. */
-  get (digest: string): FoundKey | undefined
-  /** @param askedAt monotonic time before the storage was asked: what changed from then on is not in the answer */
-  put (digest: string, found: FoundKey, askedAt: number): void
+/** A stamp is the monotonic time. */
+export interface KeyCache extends HeldKeys {
   evictKey (publicId: string): void
   /** All keys of the account. */
   evictAccount (accountId: string): void
   evictAll (): void
-  /** Keys held, those that nobody gets any more included. */
-  readonly size: number
 }
 
 export interface KeyCacheParts {
@@ -26,16 +21,12 @@ export interface KeyCacheParts {
   readonly clock: Pick<Clock, 'monotonic'>
 }
 
-interface Entry { readonly found: FoundKey, readonly askedAt: number }
-
 /**
  * An eviction is a note of when it came, and an answer serves only if it was asked for after that. So a question that was
  * under way fills nothing, and a note is done with as soon as everything from before it is too old anyway.
  */
 export function keyCache ({ maxAge, maxSize, clock }: KeyCacheParts): KeyCache {
-  // Two generations: when the young one is full the old one is dropped whole, which costs no search for what to drop.
-  let young = new Map<string, Entry>()
-  let old = new Map<string, Entry>()
+  const keys = new TwoGenerations(maxSize)
   const evictedKeys = new Map<string, number>()
   const evictedAccounts = new Map<string, number>()
   let evictedAll = -Infinity
@@ -44,8 +35,7 @@ export function keyCache ({ maxAge, maxSize, clock }: KeyCacheParts): KeyCache {
     evictedAll = clock.monotonic()
     evictedKeys.clear()
     evictedAccounts.clear()
-    young = new Map()
-    old = new Map()
+    keys.clear()
   }
 
   const evict = (evicted: Map<string, number>, id: string): void => {
@@ -60,29 +50,29 @@ export function keyCache ({ maxAge, maxSize, clock }: KeyCacheParts): KeyCache {
     if (evicted.size > MAX_EVICTIONS) evictAll()
   }
 
-  const after = (askedAt: number, evictedAt: number | undefined): boolean => evictedAt === undefined || askedAt > evictedAt
+  const after = (askedAt: number, evicted: Map<string, number>, id: string): boolean => {
+    const evictedAt = evicted.size === 0 ? undefined : evicted.get(id)
+    return evictedAt === undefined || askedAt > evictedAt
+  }
 
-  const serves = ({ found: { key }, askedAt }: Entry): boolean =>
-    clock.monotonic() - askedAt < maxAge && askedAt > evictedAll &&
-    after(askedAt, evictedKeys.get(key.publicId)) && after(askedAt, evictedAccounts.get(key.accountId))
+  const serves = ({ found: { key }, stamp: askedAt }: HeldKey, now: number): boolean =>
+    now - askedAt < maxAge && askedAt > evictedAll &&
+    after(askedAt, evictedKeys, key.publicId) && after(askedAt, evictedAccounts, key.accountId)
 
   return {
-    get (digest) {
-      const entry = young.get(digest) ?? old.get(digest)
-      return entry !== undefined && serves(entry) ? entry.found : undefined
+    stamp: () => clock.monotonic(),
+    get (digest, now) {
+      const held = keys.get(digest)
+      return held !== undefined && serves(held, now) ? held.found : undefined
     },
     put (digest, found, askedAt) {
-      const held = young.get(digest)
-      if (held !== undefined && held.askedAt > askedAt) return
-      if (held === undefined && young.size >= Math.floor(maxSize / 2)) {
-        old = young
-        young = new Map()
-      }
-      young.set(digest, { found, askedAt })
+      const held = keys.get(digest)
+      // What was asked for later may know more.
+      if (held === undefined || held.stamp <= askedAt) keys.put(digest, found, askedAt)
     },
     evictKey (publicId) { evict(evictedKeys, publicId) },
     evictAccount (accountId) { evict(evictedAccounts, accountId) },
     evictAll,
-    get size () { return young.size + old.size }
+    get size () { return keys.size }
   }
 }

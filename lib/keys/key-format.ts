@@ -37,11 +37,17 @@ export function generateKey (prefix: string): string {
  */
 export function hasKeyShape (value: string): boolean {
   if (value.length < SECRET_LENGTH || value.length > MAX_LENGTH) return false
-  for (let i = value.length - SECRET_LENGTH; i < value.length; i++) {
-    if (!isBase62(value.charCodeAt(i))) return false
-  }
   const end = value.length - CHECKSUM_LENGTH
-  return checksum(value.slice(0, end)) === value.slice(end)
+  for (let i = value.length - SECRET_LENGTH; i < end; i++) {
+    if (digitAt(value, i) === NO_DIGIT) return false
+  }
+  let claimed = 0
+  for (let i = end; i < value.length; i++) {
+    const digit = digitAt(value, i)
+    if (digit === NO_DIGIT) return false
+    claimed = claimed * 62 + digit
+  }
+  return claimed === crc32(value.slice(0, end))
 }
 
 /** A shape of keys that another system issued. They carry no checksum of ours. */
@@ -76,6 +82,13 @@ function checksum (text: string): string {
   return out
 }
 
-function isBase62 (code: number): boolean {
-  return (code >= 48 && code <= 57) || (code >= 65 && code <= 90) || (code >= 97 && code <= 122)
+const NO_DIGIT = 255
+/** What each character code is worth in base62. */
+const DIGITS = Uint8Array.from({ length: 128 }, (_none, code) => {
+  const digit = BASE62.indexOf(String.fromCharCode(code))
+  return digit === -1 ? NO_DIGIT : digit
+})
+
+function digitAt (text: string, place: number): number {
+  return DIGITS[text.charCodeAt(place)] ?? NO_DIGIT
 }

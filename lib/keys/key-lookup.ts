@@ -1,9 +1,9 @@
-// From a plaintext to the stored key: the shape first, then the cache where there is one, then the storage.
-import { sameDigest, sha256 } from '../crypto.js'
+// From a plaintext to the stored key: the shape first, then what is held in memory where anything is, then the storage.
+import { fingerprint, sameDigest } from '../crypto.js'
 import type { Storage } from '../storage/storage.js'
-import { isPromise, type Clock } from '../time.js'
+import { andThen } from '../time.js'
 import type { FoundKey } from './api-key.js'
-import type { KeyCache } from './key-cache.js'
+import type { HeldKeys } from './held-keys.js'
 import type { KeyShape } from './key-format.js'
 import type { KeyDigest, KeyHasher } from './key-hash.js'
 
@@ -15,35 +15,29 @@ export interface KeyLookupParts {
   readonly hasher: KeyHasher
   readonly isKeyShaped: KeyShape
   /** null: the storage is asked for every request. */
-  readonly cache: Pick<KeyCache, 'get' | 'put'> | null
-  readonly clock: Pick<Clock, 'monotonic'>
+  readonly held: HeldKeys | null
 }
 
-export function keyLookup ({ storage, hasher, isKeyShaped, cache, clock }: KeyLookupParts): KeyLookup {
+export function keyLookup ({ storage, hasher, isKeyShaped, held }: KeyLookupParts): KeyLookup {
   const ask: KeyLookup = (plaintext) => {
     const candidates = hasher.candidates(plaintext)
-    const found = storage.findKeyByHash(candidates)
-    return isPromise(found) ? found.then((one) => oneOf(one, candidates)) : oneOf(found, candidates)
+    return andThen(storage.findKeyByHash(candidates), (found) => oneOf(found, candidates))
   }
 
-  const askAndKeep = (plaintext: string, known: Pick<KeyCache, 'get' | 'put'>): ReturnType<KeyLookup> => {
-    const digest = sha256(plaintext)
-    const held = known.get(digest)
-    if (held !== undefined) return held
+  const askAndHold = (plaintext: string, keys: HeldKeys): ReturnType<KeyLookup> => {
+    const digest = fingerprint(plaintext)
+    const stamp = keys.stamp()
     // Each request asks for itself: an answer that another one waits for may have been asked for before a revocation.
-    const askedAt = clock.monotonic()
-    const keep = (found: FoundKey | null): FoundKey | null => {
+    return keys.get(digest, stamp) ?? andThen(ask(plaintext), (found) => {
       // What is not there is not kept: whoever makes keys up must find no memory to fill.
-      if (found !== null) known.put(digest, found, askedAt)
+      if (found !== null) keys.put(digest, found, stamp)
       return found
-    }
-    const found = ask(plaintext)
-    return isPromise(found) ? found.then(keep) : keep(found)
+    })
   }
 
   return (plaintext) => {
     if (typeof plaintext !== 'string' || !isKeyShaped(plaintext)) return null
-    return cache === null ? ask(plaintext) : askAndKeep(plaintext, cache)
+    return held === null ? ask(plaintext) : askAndHold(plaintext, held)
   }
 }
 

@@ -73,7 +73,7 @@ export function keyManagement ({ storage, settings, view, operation, limiter }: 
 
     async resetRateLimits (by, publicId) {
       const { accountId } = await keyOf(by, publicId)
-      await limiter.reset({ publicId, accountId, limits: (await activePolicy(by)).rateLimits })
+      await limiter.reset({ key: { publicId, accountId }, limits: (await activePolicy(by)).rateLimits })
     },
 
     async revokeAll (by, options = {}) {

@@ -15,7 +15,7 @@ export interface KeyView {
 export function keyView ({ limiter, policies, clock }: { limiter: KeyLimiter, policies: Pick<Policies, 'current'>, clock: Clock }): KeyView {
   const view = async (keys: readonly StoredKey[], { rateLimits: limits }: Policy): Promise<ApiKey[]> => {
     const now = clock.now()
-    const states = await limiter.peek(keys.map(({ publicId, accountId }) => ({ publicId, accountId, limits })))
+    const states = await limiter.peek(keys.map((key) => ({ key, limits })))
     return keys.map((key, place) => toApiKey(key, states[place]!, now))
   }
   return {

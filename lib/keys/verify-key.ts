@@ -1,8 +1,8 @@
 // Is this a key, and may it do what is asked? Looks up the key and its account's policy; the judgement is pure.
-import { makeError, type SelfServeKeysError } from '../errors.js'
+import { refusalOf, type Refusal } from '../errors.js'
 import type { Policy } from '../policy/account-policy.js'
 import type { Policies } from '../policy/policies.js'
-import { isPromise, type Clock } from '../time.js'
+import { andThen, type Clock } from '../time.js'
 import type { FoundKey, StoredKey } from './api-key.js'
 import { judgeStatus, judgeUse, type KeyRefusalCode, type KeyRequirement, type RequestSource } from './judge-key.js'
 import { keyLookup, type KeyLookup, type KeyLookupParts } from './key-lookup.js'
@@ -10,12 +10,12 @@ import { keyLookup, type KeyLookup, type KeyLookupParts } from './key-lookup.js'
 export type Verification =
   | { readonly refusal: null, readonly key: StoredKey, readonly policy: Policy }
   /** `key`: the secret matched this stored key, which may not be used (for this). */
-  | { readonly refusal: SelfServeKeysError<KeyRefusalCode>, readonly key: StoredKey | null }
+  | { readonly refusal: Refusal<KeyRefusalCode>, readonly key: StoredKey | null }
 
 export interface KeyVerifier {
   readonly find: KeyLookup
   /** May the key that was found do this? @throws STORAGE_UNAVAILABLE; every other outcome is an answer */
-  judge (found: FoundKey, plaintext: string, requirement: KeyRequirement, source: RequestSource): Promise<Verification>
+  judge (found: FoundKey, plaintext: string, requirement: KeyRequirement, source: RequestSource): Verification | Promise<Verification>
 }
 
 export interface KeyVerifierParts extends KeyLookupParts {
@@ -31,21 +31,21 @@ export function keyVerifier (parts: KeyVerifierParts): KeyVerifier {
   return {
     find: keyLookup(parts),
 
-    async judge ({ key, siteOrigins }, plaintext, requirement, source) {
+    judge ({ key, siteOrigins }, plaintext, requirement, source) {
       const dead = judgeStatus(key, clock.now())
       if (dead !== null) return { refusal: dead, key }
-      const known = policies.current(key.accountId)
-      const policy = isPromise(known) ? await known : known
-      const origins = key.allowedOrigins.length > 0 ? key.allowedOrigins : siteOrigins
-      const refusal = judgeUse({ key, policy, requirement, source, origins, originsRequired })
-      if (refusal !== null) return { refusal, key }
-      if (key.pepperId !== hasher.pepperId) onOldHash(key, plaintext)
-      return { refusal: null, key, policy }
+      return andThen(policies.current(key.accountId), (policy): Verification => {
+        const origins = key.allowedOrigins.length > 0 ? key.allowedOrigins : siteOrigins
+        const refusal = judgeUse({ key, policy, requirement, source, origins, originsRequired })
+        if (refusal !== null) return { refusal, key }
+        if (key.pepperId !== hasher.pepperId) onOldHash(key, plaintext)
+        return { refusal: null, key, policy }
+      })
     }
   }
 }
 
 /** The refusal of what is no key of ours. */
-export function unknownKey (): SelfServeKeysError<'INVALID_API_KEY'> {
-  return makeError('INVALID_API_KEY', { details: {} })
+export function unknownKey (): Refusal<'INVALID_API_KEY'> {
+  return refusalOf('INVALID_API_KEY', {})
 }

@@ -130,7 +130,7 @@ export interface KeyOptions {
   accept?: Array<{ pattern: RegExp, maxLength: number, hash: 'sha256' }>
   /** How long revoked and expired keys are kept; at least as long as usage. @default '400 days' */
   retention?: Duration
-  /** Keys held in memory at most, some 2 kB each, where `revocation.maxDelay` allows that; from 2. @default 10000 */
+  /** Keys held in memory at most, some 2 kB each, with a SQLite `file` or where `revocation.maxDelay` allows that; from 2. @default 10000 */
   cacheSize?: number
 }
 

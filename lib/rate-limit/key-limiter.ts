@@ -4,7 +4,10 @@ import type { RateLimitCounter } from './guarded-store.js'
 import type { Bucket, Consumed, LimitState, RateLimit } from './rate-limit.js'
 
 /** A key and the limits its account's policy gives it; null: the plugin's own. */
-export interface LimitedKey { readonly publicId: string, readonly accountId: string, readonly limits: readonly RateLimit[] | null }
+export interface LimitedKey {
+  readonly key: { readonly publicId: string, readonly accountId: string }
+  readonly limits: readonly RateLimit[] | null
+}
 
 /** What a request is charged besides its key's own limits, and how much. */
 export interface Charge {
@@ -31,20 +34,33 @@ export interface KeyLimiter {
   reset (key: LimitedKey): Promise<void>
 }
 
+/** The buckets of a key's last request, and what they were made for. */
+interface Made { readonly limits: LimitedKey['limits'], readonly perKey: Charge['perKey'], readonly perAccount: Charge['perAccount'], readonly buckets: readonly Bucket[] }
+
 export function keyLimiter (counter: RateLimitCounter, defaults: readonly RateLimit[]): KeyLimiter {
-  const bucketsOf = ({ publicId, accountId, limits }: LimitedKey, of = ''): Bucket[] =>
+  const bucketsOf = ({ key: { publicId, accountId }, limits }: LimitedKey, of = ''): Bucket[] =>
     (limits ?? defaults).map((limit) => ({ id: `${publicId}/${of}${limit.name}`, owner: accountId, limit }))
 
+  // A key that is held in memory has the same buckets request after request: making their names costs more than counting.
+  const made = new WeakMap<LimitedKey['key'], Made>()
+  const chargedBuckets = (limited: LimitedKey, { perKey, perAccount }: Charge): readonly Bucket[] => {
+    const { key, limits } = limited
+    const before = made.get(key)
+    if (before !== undefined && before.limits === limits && before.perKey === perKey && before.perAccount === perAccount) return before.buckets
+    const buckets = [
+      ...bucketsOf(limited),
+      ...(perKey === null ? [] : bucketsOf({ key, limits: perKey.limits }, `${perKey.of}/`)),
+      ...(perAccount === null ? [] : [accountBucket(key.accountId, perAccount, 'keys')])
+    ]
+    made.set(key, { limits, perKey, perAccount, buckets })
+    return buckets
+  }
+
   return {
-    consume (key, { cost, exempt, perKey, perAccount }) {
-      const buckets = exempt
-        ? []
-        : [
-            ...bucketsOf(key),
-            ...(perKey === null ? [] : bucketsOf({ ...key, limits: perKey.limits }, `${perKey.of}/`)),
-            ...(perAccount === null ? [] : [accountBucket(key.accountId, perAccount, 'keys')])
-          ]
-      return buckets.length === 0 ? null : counter.consume(buckets, cost)
+    consume (limited, charge) {
+      if (charge.exempt) return null
+      const buckets = chargedBuckets(limited, charge)
+      return buckets.length === 0 ? null : counter.consume(buckets, charge.cost)
     },
 
     consumeAccount: (accountId, limit) => counter.consume([accountBucket(accountId, limit, 'sessions')], 1, true),

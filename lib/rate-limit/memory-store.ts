@@ -1,7 +1,7 @@
 // Counts rate limits in this process, by a clock that never steps back. Bounded.
 import { makeError } from '../errors.js'
 import { systemClock, type Clock } from '../time.js'
-import { decide, stateOf, type Window } from './decision.js'
+import { decide, NONE, stateOf, type Window } from './decision.js'
 import type { Bucket, Consumed, LimitState, RateLimitStore } from './rate-limit.js'
 
 /** ms between two looks at every bucket: a full store must not be walked for each request. */
@@ -15,7 +15,7 @@ export interface MemoryRateLimitStoreOptions {
 }
 
 /** `endsAt` is in monotonic time. */
-interface Held { readonly used: number, readonly endsAt: number }
+interface Held { used: number, endsAt: number }
 
 /** Answers at once, unlike a store elsewhere. */
 export interface MemoryRateLimitStore extends RateLimitStore {
@@ -34,11 +34,6 @@ export function memoryRateLimitStore ({ maxBuckets = 200_000, clock = systemCloc
   const held = new Map<string, Held>()
   let sweptAt = -Infinity
 
-  const windowOf = ({ id }: Bucket, now: number): Window => {
-    const window = held.get(id)
-    return window === undefined ? { used: 0, left: 0 } : { used: window.used, left: window.endsAt - now }
-  }
-
   const makeRoom = (now: number): void => {
     if (now - sweptAt >= SWEEP_INTERVAL) {
       sweptAt = now
@@ -53,10 +48,10 @@ export function memoryRateLimitStore ({ maxBuckets = 200_000, clock = systemCloc
     }
   }
 
-  const hold = (id: string, { used, left }: Window, cost: number, now: number): void => {
-    // A window that opens goes behind the others: the map's order is that of opening.
-    if (used === cost) held.delete(id)
-    if (!held.has(id) && held.size >= maxBuckets) makeRoom(now)
+  /** A window that opens goes behind the others: the map's order is that of opening. */
+  const open = (id: string, { used, left }: Window, now: number): void => {
+    held.delete(id)
+    if (held.size >= maxBuckets) makeRoom(now)
     held.set(id, { used, endsAt: now + left })
   }
 
@@ -65,23 +60,33 @@ export function memoryRateLimitStore ({ maxBuckets = 200_000, clock = systemCloc
 
     consume (buckets, cost) {
       const now = clock.monotonic()
-      const { windows, ...consumed } = decide(buckets.map(({ limit }) => limit), buckets.map((bucket) => windowOf(bucket, now)), cost)
-      buckets.forEach(({ id }, place) => {
-        const window = windows[place]!
-        if (consumed.allowed) hold(id, window, cost, now)
-        // A window that its limit now cuts short is cut for who is refused too: what he was told to wait for must come.
-        else if (window.left > 0) held.set(id, { used: window.used, endsAt: now + window.left })
+      const before = buckets.map(({ id }) => held.get(id))
+      const { allowed, states, refusedBy, windows } = decide(buckets.map(({ limit }) => limit), before.map((window) => windowOf(window, now)), cost)
+      windows.forEach((window, place) => {
+        const { used, left } = window
+        const known = before[place]
+        if (known !== undefined && !(allowed && used === cost)) {
+          // A window that its limit now cuts short is cut for who is refused too: what he was told to wait for must come.
+          known.used = used
+          known.endsAt = now + left
+        } else if (allowed) {
+          open(buckets[place]!.id, window, now)
+        }
       })
-      return consumed
+      return { allowed, states, refusedBy }
     },
 
     peek (buckets) {
       const now = clock.monotonic()
-      return buckets.map((bucket) => stateOf(bucket.limit, windowOf(bucket, now)))
+      return buckets.map(({ id, limit }) => stateOf(limit, windowOf(held.get(id), now)))
     },
 
     reset (buckets) {
       for (const { id } of buckets) held.delete(id)
     }
   }
+}
+
+function windowOf (held: Held | undefined, now: number): Window {
+  return held === undefined ? NONE : { used: held.used, left: held.endsAt - now }
 }

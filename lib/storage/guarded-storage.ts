@@ -22,6 +22,7 @@ export function guardedStorage (storage: Storage, timeout: number): Storage {
     open: async (context) => { await storage.open(context) },
     close: later(async () => { await storage.close() }),
     findKeyByHash: guard((digests) => storage.findKeyByHash(digests)),
+    keysVersion: storage.keysVersion === undefined ? undefined : () => numberOf(() => storage.keysVersion!()),
     findKey: later(async (publicId) => await storage.findKey(publicId)),
     getKey: later(async (accountId, publicId) => await storage.getKey(accountId, publicId)),
     listKeys: later(async (query) => await storage.listKeys(query)),
@@ -47,6 +48,16 @@ export function guardedStorage (storage: Storage, timeout: number): Storage {
     readUsage: later(async (query) => await storage.readUsage(query)),
     pruneUsage: later(async (before, limit) => await storage.pruneUsage(before, limit))
   }
+}
+
+function numberOf (call: () => number): number {
+  let answer: unknown
+  try {
+    answer = call()
+  } catch (error) {
+    refuse(error)
+  }
+  return typeof answer === 'number' ? answer : refuse(new TypeError('The storage answered no number.'))
 }
 
 function refuse (cause: unknown): never {

@@ -39,6 +39,11 @@ export interface Storage {
    * primary: a revocation that was answered before this call began must be seen, and so must sites. Revoked and expired keys are found too.
    */
   findKeyByHash (digests: ReadonlyArray<{ hash: string, pepperId: string | null }>): FoundKey | null | Promise<FoundKey | null>
+  /**
+   * Only where it costs much less than finding a key, and is known at once. On every request to a protected route instead: a number that is
+   * another one after each change, by anyone, of what `findKeyByHash` has answered. `lastUsedAt` and the order of keys do not count.
+   */
+  keysVersion?: (() => number) | undefined
   /** The key of any account, for the host. */
   findKey (publicId: string): Promise<StoredKey | null>
   /** The key if it belongs to the account. */

@@ -97,7 +97,7 @@ export async function usageSnapshot (
 
   const perKey = rows.perKey.slice(0, PER_KEY)
   const { rateLimits } = await policies.current(accountId)
-  const limits = await limiter.peek(perKey.map(({ key }) => ({ publicId: key.publicId, accountId, limits: rateLimits })))
+  const limits = await limiter.peek(perKey.map(({ key }) => ({ key, limits: rateLimits })))
   return {
     window,
     windowStart: toIso(start),

@@ -259,7 +259,7 @@ t.test('protect(scope, false) fails ready(), and denies where it would be reache
     const built = build(t, {}, { [when]: (app: FastifyInstance) => app.register(async (scope) => { protect(scope, false as unknown as true) }) })
     await t.rejects(built, { code: 'INVALID_ROUTE_CONFIG', message: /protect\(\).*true or an object/ }, when)
   }
-  const rules = routeRules(new Set())
+  const rules = routeRules(new Set(), ['x-api-key'])
   const scope = Fastify()
   protect(scope, false as unknown as true)
   t.equal(rules.of({}, scope), 'malformed')

@@ -9,9 +9,9 @@ import { testClock, type TestClock } from '../helpers/app.js'
 
 const PER_MINUTE: RateLimit = { name: 'minute', max: 3, windowMs: MINUTE }
 const PER_HOUR: RateLimit = { name: 'hour', max: 5, windowMs: HOUR }
-const A: LimitedKey = { publicId: 'key_a', accountId: 'user_a', limits: null }
-const B: LimitedKey = { publicId: 'key_b', accountId: 'user_a', limits: null }
-const STRANGER: LimitedKey = { publicId: 'key_s', accountId: 'user_s', limits: null }
+const A: LimitedKey = { key: { publicId: 'key_a', accountId: 'user_a' }, limits: null }
+const B: LimitedKey = { key: { publicId: 'key_b', accountId: 'user_a' }, limits: null }
+const STRANGER: LimitedKey = { key: { publicId: 'key_s', accountId: 'user_s' }, limits: null }
 
 interface Call { readonly name: keyof RateLimitCounter, readonly buckets: readonly Bucket[], readonly cost?: number }
 
@@ -66,7 +66,7 @@ t.test('of one request, all limits are charged in one call for its owner, or non
 t.test('six thousand other keys neither burn nor reset the limit of one', async (t) => {
   const limiter = keyLimiter(counterOf(), [PER_MINUTE])
   for (let i = 0; i < 3; i++) limiter.consume(A, PLAIN_CHARGE)
-  for (let i = 0; i < 6000; i++) limiter.consume({ ...STRANGER, publicId: `key_${i}` }, PLAIN_CHARGE)
+  for (let i = 0; i < 6000; i++) limiter.consume({ ...STRANGER, key: { ...STRANGER.key, publicId: `key_${i}` } }, PLAIN_CHARGE)
   t.match(limiter.consume(A, PLAIN_CHARGE), { allowed: false })
   t.match(limiter.consume(B, PLAIN_CHARGE), { allowed: true })
 })
@@ -159,7 +159,7 @@ t.test('a whole list of keys is looked up in one call, and charges nothing', asy
   const limiter = keyLimiter(counter, [PER_MINUTE])
   limiter.consume(A, PLAIN_CHARGE)
   const limits = [[], null, [PER_HOUR, PER_MINUTE]]
-  const keys = Array.from({ length: 100 }, (_none, place): LimitedKey => ({ ...A, publicId: place === 70 ? 'key_a' : `key_${place}`, limits: limits[place % 3]! }))
+  const keys = Array.from({ length: 100 }, (_none, place): LimitedKey => ({ key: { ...A.key, publicId: place === 70 ? 'key_a' : `key_${place}` }, limits: limits[place % 3]! }))
   for (let i = 0; i < 5; i++) {
     const states = await limiter.peek(keys)
     t.same(states.map((own) => own.length), keys.map(({ limits }) => limits?.length ?? 1), 'one list a key, of its own limits')
@@ -176,7 +176,7 @@ t.test('a reset empties the key\'s own limits and no other', async (t) => {
   await limiter.reset(A)
   t.match(await limiter.peek([A, B]), [[{ remaining: 3 }, { remaining: 5 }], [{ remaining: 0 }, { remaining: 2 }]])
   t.match(limiter.consume(A, charge({ perKey: all.perKey })), { allowed: false, states: [{ remaining: 3 }, { remaining: 5 }, { remaining: 0 }] })
-  t.match(limiter.consume({ ...A, publicId: 'key_c' }, all), { allowed: true, states: [{}, {}, {}, { remaining: 0 }] })
+  t.match(limiter.consume({ ...A, key: { ...A.key, publicId: 'key_c' } }, all), { allowed: true, states: [{}, {}, {}, { remaining: 0 }] })
 })
 
 t.test('a counter may answer later, or not know', async (t) => {

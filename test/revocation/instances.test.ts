@@ -1,4 +1,5 @@
 // Two processes that hold keys in memory: a key that was revoked through one is refused by the other within the delay, whatever happens to it.
+import { join } from 'node:path'
 import { kill } from 'node:process'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
@@ -64,6 +65,20 @@ async function pair (t: Test, port: number, options: HostOptions): Promise<[Host
 }
 
 t.setTimeout(300_000)
+
+t.test('on a SQLite file, at once though keys are held, under load and with a process that stood still', async (t) => {
+  const database = { type: 'sqlite', file: join(t.testdir(), 'keys.db') } as const
+  const [one, other] = [await startHost(t, database), await startHost(t, database)]
+  for (let turn = 0; turn < 20; turn++) t.equal(await revokedWithin(t, 0, one, other), 0)
+  const { key, publicId } = await issued(one)
+  t.equal((await call(other, key)).status, 200)
+  kill(other.pid, 'SIGSTOP')
+  await revoke(one, publicId)
+  await sleep(STOPPED)
+  const asked = call(other, key)
+  kill(other.pid, 'SIGCONT')
+  t.equal((await asked).status, 401)
+})
 
 t.test('on Postgres', leftOut(whyNoPostgres()), async (t) => {
   const server = await startPostgres(t)

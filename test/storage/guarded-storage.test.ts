@@ -13,8 +13,8 @@ const unavailable = { code: 'STORAGE_UNAVAILABLE', statusCode: 503, details: { p
 
 const one = { accountId: ACCOUNT, publicId: 'key_1' }
 
-/** Calls every method but open(). */
-const calls: Record<Exclude<keyof Storage, 'open' | 'server'>, (storage: Storage) => unknown> = {
+/** Calls every method but open() and those that not every storage has. */
+const calls: Record<Exclude<keyof Storage, 'open' | 'server' | 'keysVersion'>, (storage: Storage) => unknown> = {
   close: (storage) => storage.close(),
   findKeyByHash: (storage) => storage.findKeyByHash([{ hash: 'f00d', pepperId: null }]),
   findKey: (storage) => storage.findKey('key_1'),
@@ -71,6 +71,15 @@ t.test('a failure, thrown or rejected or late, is never an answer', async (t) =>
       await t.rejects(async () => await work(storage), { ...unavailable, cause: { message: cause } }, `${call} ${name}`)
     }))
   }
+})
+
+t.test('the version of the keys is a number, or the storage is not available', async (t) => {
+  const versionOf = (keysVersion: () => unknown): unknown => guardedStorage({ ...memoryStorage(), keysVersion: keysVersion as () => number }, 20).keysVersion!()
+  t.equal(versionOf(() => 7), 7)
+  t.throws(() => versionOf(() => { throw new Error('the disk is gone') }), { ...unavailable, cause: { message: 'the disk is gone' } })
+  // Two that are the same and mean nothing would hold a revoked key for good.
+  for (const answer of [undefined, null, '7', Promise.resolve(7)]) t.throws(() => versionOf(() => answer), unavailable)
+  t.equal(guardedStorage(memoryStorage(), 20).keysVersion, undefined, 'a storage that has none is asked for each key')
 })
 
 t.test('what goes wrong while opening is told as it is: it is for the host, at start-up', async (t) => {

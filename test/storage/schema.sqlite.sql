@@ -168,3 +168,21 @@ CREATE TABLE self_serve_remembered_requests (
 ) strict;
 
 CREATE INDEX self_serve_remembered_requests_to_prune on self_serve_remembered_requests (expires_at);
+
+CREATE TABLE self_serve_keys_version (
+  number integer primary key check (number = 1),
+  version integer not null
+) strict;
+
+CREATE TRIGGER self_serve_keys_version_key_updated after update of
+  account_number, key_hash, pepper_id, version, label, environment, access, scopes, allowed_origins, allowed_ips, disabled_by, metadata,
+  expires_at, retires_at, revoked_at, revoked_reason, default_slot
+on self_serve_api_keys begin update self_serve_keys_version set version = random() >> 11; end;
+
+CREATE TRIGGER self_serve_keys_version_key_deleted after delete on self_serve_api_keys begin update self_serve_keys_version set version = random() >> 11; end;
+
+CREATE TRIGGER self_serve_keys_version_site_inserted after insert on self_serve_sites begin update self_serve_keys_version set version = random() >> 11; end;
+
+CREATE TRIGGER self_serve_keys_version_site_updated after update on self_serve_sites begin update self_serve_keys_version set version = random() >> 11; end;
+
+CREATE TRIGGER self_serve_keys_version_site_deleted after delete on self_serve_sites begin update self_serve_keys_version set version = random() >> 11; end;

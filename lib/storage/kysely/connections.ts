@@ -5,8 +5,9 @@ import { mysqlDatabase } from './databases/mysql.js'
 import { postgresDatabase } from './databases/postgres.js'
 import { sqliteDatabase } from './databases/sqlite.js'
 import { ValuesPlugin } from './databases/values.js'
+import { keysVersionOf, selectKeysVersion } from './keys-version.js'
 import { serverTransactions } from './server-transactions.js'
-import { openSqliteFile } from './sqlite.js'
+import { MEMORY, openSqliteFile } from './sqlite.js'
 import type { KyselyStorageOptions } from './storage-options.js'
 import { TableNamesPlugin, type TableNames } from './table-names.js'
 import type { FoundRow, Tables } from './tables.js'
@@ -19,7 +20,9 @@ export interface Connections {
   /** For lists and snapshots. */
   readonly reader: Kysely<Tables>
   /** For verification: the fastest way there is. */
-  find (query: CompiledQuery): FoundRow[] | Promise<FoundRow[]>
+  find (query: CompiledQuery<FoundRow>): FoundRow[] | Promise<FoundRow[]>
+  /** What keys stand at; null where that is not known at once. */
+  readonly keysVersion: (() => number) | null
   /** Leaves nothing of what was deleted in a log of the database. */
   emptyLog (): void
   close (): Promise<void>
@@ -31,11 +34,14 @@ export async function connect (options: KyselyStorageOptions, names: TableNames,
   const plugin = new TableNamesPlugin(names)
   if ('file' in options) {
     const file = await openSqliteFile(options.file, timeout)
+    const reader = file.reader.withPlugin(plugin)
     return {
       database: sqliteDatabase,
       write: writeQueue(file.writer.withPlugin(plugin), timeout),
-      reader: file.reader.withPlugin(plugin),
+      reader,
       find: (query) => file.all(query),
+      // Its own connection's commits do not move what tells of others'.
+      keysVersion: options.file === MEMORY ? null : keysVersionOf(file, selectKeysVersion(reader)),
       emptyLog: file.emptyLog,
       close: async () => { await file.close() }
     }
@@ -50,7 +56,8 @@ export async function connect (options: KyselyStorageOptions, names: TableNames,
     database,
     write: transactions === null ? writeQueue(ours, timeout) : serverTransactions(ours, timeout, transactions),
     reader: ours,
-    find: async (query) => (await bare.executeQuery<FoundRow>(query as CompiledQuery<FoundRow>)).rows,
+    find: async (query) => (await bare.executeQuery(query)).rows,
+    keysVersion: null,
     emptyLog () {},
     close: async () => { if ('dialect' in options) await db.destroy() }
   }

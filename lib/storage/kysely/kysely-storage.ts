@@ -14,6 +14,7 @@ import { applySteps, checkSchema } from './migrate.js'
 import { migrationSteps } from './migration-steps.js'
 import { pruneRequests } from './request-queries.js'
 import { checkOptions, refuse, type KyselyStorageOptions } from './storage-options.js'
+import { MEMORY } from './sqlite.js'
 import { toStoredKey, type FoundRow, type Tables } from './tables.js'
 import { readUsage } from './usage-reads.js'
 import { pruneUsage } from './usage-removal.js'
@@ -29,7 +30,7 @@ export function kyselyStorage (options: KyselyStorageOptions = { file: './self-s
   const migrate = options.migrate ?? ('file' in options ? 'start' : 'never')
   let opened: Connections | undefined
   /** The lookup of a key by so many digests, compiled once: building it costs more than running it. */
-  const lookups = new Map<number, CompiledQuery>()
+  const lookups = new Map<number, CompiledQuery<FoundRow>>()
 
   const connections = (): Connections => {
     if (opened === undefined) throw new Error('The storage is not open.')
@@ -85,6 +86,7 @@ export function kyselyStorage (options: KyselyStorageOptions = { file: './self-s
       const rows = find({ ...lookup, parameters: hashes })
       return rows instanceof Promise ? rows.then(keyAmong) : keyAmong(rows)
     },
+    ...('file' in options && options.file !== MEMORY && { keysVersion: () => connections().keysVersion!() }),
     findKey: async (publicId) => await keys.findKey(reader(), publicId),
     getKey: async (accountId, publicId) => await keys.getKey(reader(), accountId, publicId),
     listKeys: async (query) => await keys.listKeys(reader(), query),

@@ -4,20 +4,22 @@ import { dirname } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Kysely, SqliteDialect, type CompiledQuery } from 'kysely'
 import type { Database as Handle, Statement } from 'better-sqlite3'
-import type { FoundRow, Tables } from './tables.js'
+import type { Tables } from './tables.js'
 import { isBusy } from './write-queue.js'
 
 /** ms SQLite itself waits for a lock. It does so on the event loop, once for every change that waits: those waits are all ours. */
 const WRITE_BUSY_TIMEOUT = 0
 /** A reader waits for nobody but a recovery or a last close, and its caller cannot wait otherwise. */
 const READ_BUSY_TIMEOUT = 5
-const MEMORY = ':memory:'
+export const MEMORY = ':memory:'
 
 export interface SqliteFile {
   readonly writer: Kysely<Tables>
   readonly reader: Kysely<Tables>
   /** Runs a compiled select on the read-only connection, synchronously. */
-  all (query: CompiledQuery): FoundRow[]
+  all<R> (query: CompiledQuery<R>): R[]
+  /** Grows with every commit of another connection, of whatever process, that the read-only one can see. */
+  dataVersion (): number
   /** Moves what the write-ahead log holds into the file, and empties it, unless somebody is at work in it. */
   emptyLog (): void
   close (): Promise<void>
@@ -48,18 +50,20 @@ export async function openSqliteFile (file: string, timeout: number): Promise<Sq
   const read = file === MEMORY ? write : new Database(file, { timeout: READ_BUSY_TIMEOUT, readonly: true })
   const writer = kyselyOver(write)
   const reader = read === write ? writer : kyselyOver(read)
-  const statements = new Map<string, Statement<unknown[], FoundRow>>()
+  const statements = new Map<string, Statement>()
+  const dataVersion = read.prepare<[], number>('pragma data_version').pluck()
   return {
     writer,
     reader,
-    all (query) {
+    all<R> (query: CompiledQuery<R>) {
       let statement = statements.get(query.sql)
       if (statement === undefined) {
-        statement = read.prepare<unknown[], FoundRow>(query.sql)
+        statement = read.prepare(query.sql)
         statements.set(query.sql, statement)
       }
-      return statement.all(...query.parameters)
+      return statement.all(...query.parameters) as R[]
     },
+    dataVersion: () => dataVersion.get()!,
     emptyLog () {
       if (!write.inTransaction) write.pragma('wal_checkpoint(truncate)')
     },

@@ -57,6 +57,8 @@ export interface Tables {
   usage_minutes: UsageTotals & { minute: number }
   usage_hours: UsageTotals & { hour: number }
   usage_days: UsageTotals & { day: number }
+  /** SQLite's alone. */
+  keys_version: { number: number, version: number }
   migrations: { step: number, name: string, breaking: number, applied_at: number }
 }
 
@@ -97,7 +99,7 @@ interface ApiKeysTable {
 
 export const TABLE_NAMES: ReadonlySet<string> = new Set<keyof Tables>([
   'accounts', 'api_keys', 'api_key_versions', 'sites', 'audit_entries', 'remembered_requests', 'usage_routes', 'usage_batches',
-  'usage_events', 'usage_minutes', 'usage_hours', 'usage_days', 'migrations'
+  'usage_events', 'usage_minutes', 'usage_hours', 'usage_days', 'keys_version', 'migrations'
 ])
 /** The indexes that a query names. */
 export const INDEX_NAMES: ReadonlySet<string> = new Set(['usage_failures'])
