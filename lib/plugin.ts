@@ -57,11 +57,11 @@ const plugin: FastifyPluginAsync<SelfServeKeysOptions> = async (app, options) =>
   const work = upkeep({ storage, recorder, sink, rehashes, evictions, settings, log: app.log })
   const selfServeKeys: SelfServeKeys = {
     ...operations,
-    async verify (plaintext, requirement = {}) {
-      rules.checkRequirement(requirement)
+    async verify (plaintext, requirement) {
+      if (requirement !== undefined) rules.checkRequirement(requirement)
       return await andThen(verifier.find(plaintext), (found) => found === null
         ? toVerifyResult({ refusal: unknownKey(), key: null })
-        : andThen(verifier.judge(found, plaintext, requirement, requirement), toVerifyResult))
+        : andThen(verifier.judge(found, plaintext, requirement ?? {}, requirement ?? {}), toVerifyResult))
     },
     routes: () => ({ complete, routes: rules.list() }),
     flush: work.flush,

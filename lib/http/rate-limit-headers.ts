@@ -9,8 +9,15 @@ import type { Consumed, LimitState } from '../rate-limit/rate-limit.js'
  * @throws RATE_LIMITED if the request was refused
  */
 export function applyRateLimit (reply: FastifyReply, { allowed, states, refusedBy }: Consumed, legacy: boolean): void {
-  reply.header('ratelimit-policy', states.map(({ limit }) => `"${limit.name}";q=${limit.max};w=${seconds(limit.windowMs)}`).join(', '))
-  reply.header('ratelimit', states.map(({ limit, remaining, resetMs }) => `"${limit.name}";r=${remaining};t=${seconds(resetMs)}`).join(', '))
+  let policy = ''
+  let standing = ''
+  for (const { limit, remaining, resetMs } of states) {
+    const comma = policy === '' ? '' : ', '
+    policy += `${comma}"${limit.name}";q=${limit.max};w=${seconds(limit.windowMs)}`
+    standing += `${comma}"${limit.name}";r=${remaining};t=${seconds(resetMs)}`
+  }
+  reply.header('ratelimit-policy', policy)
+  reply.header('ratelimit', standing)
   if (legacy) setLegacyHeaders(reply, refusedBy ?? states.reduce((least, state) => state.remaining < least.remaining ? state : least))
   if (!allowed) throw tooMany(refusedBy!)
 }
