@@ -14,7 +14,7 @@ export { firstState, keyIntentions } from './keys/key-lifecycle.js'
 export { decideAddSite, refuseSite, siteEntry } from './sites/site-changes.js'
 export { assemblePage } from './storage/key-page.js'
 export { decide, stateOf } from './rate-limit/decision.js'
-export { BATCH_MEMORY } from './storage/storage.js'
+export { BATCH_EVENTS, BATCH_MEMORY } from './storage/storage.js'
 
 export type { Metadata, Profile, Register, Scope } from './register.js'
 export type { KeyOptions, RevocationOptions, SelfServeKeysOptions, StandardRouteSwitches, UsageOptions } from './options/options.js'

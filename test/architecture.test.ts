@@ -53,7 +53,7 @@ const FENCES: Record<string, (file: string, kind: Import['kind']) => boolean> = 
   '@fastify/error': (file) => file === 'errors.ts',
   '@sinclair/typebox': (file) => file.startsWith('http/'),
   kysely: (file) => file.startsWith('storage/kysely/'),
-  'better-sqlite3': (file, kind) => file === 'storage/kysely/sqlite.ts' && kind !== 'value',
+  'better-sqlite3': (file, kind) => kind === 'type' ? file.startsWith('storage/kysely/') : kind === 'dynamic' && /^storage\/kysely\/(sqlite|usage-worker)\.ts$/.test(file),
   pg: (file, kind) => file === 'storage/kysely/dialects.ts' && kind === 'dynamic',
   mysql2: (file, kind) => file === 'storage/kysely/dialects.ts' && kind === 'dynamic',
   jose: (file) => file === 'sessions/jwt.ts',
@@ -63,6 +63,8 @@ const FENCES: Record<string, (file: string, kind: Import['kind']) => boolean> = 
   'node:path': (file) => file.startsWith('storage/kysely/'),
   'node:net': (file) => file === 'keys/ip-ranges.ts',
   'node:zlib': (file) => file === 'keys/key-format.ts',
+  'node:events': (file) => file === 'storage/kysely/usage-thread.ts',
+  'node:worker_threads': (file) => /^storage\/kysely\/usage-(thread|worker)\.ts$/.test(file),
   'node:util': (file) => file === 'cli/arguments.ts',
   'node:http2': (file, kind) => file.startsWith('http/') && kind === 'type',
   'node:timers': () => true

@@ -367,7 +367,7 @@ t.test('options left out are complete with their documented defaults', async (t)
     },
     policy: null,
     rateLimit: { limits: [], store: null, onStoreError: 'local', legacyHeaders: false, failedVerifications: null },
-    usage: { retention: 31 * DAY, flushInterval: SECOND, maxBuffered: 10_000, prune: true, sink: null },
+    usage: { retention: 31 * DAY, flushInterval: SECOND, maxBuffered: 20_000, prune: true, sink: null },
     audit: { wording: WORDING, retention: 400 * DAY },
     authorize: null,
     onEvent: null,

@@ -126,7 +126,7 @@ function readUsage (value: unknown): CompleteOptions['usage'] {
   return {
     retention: readDuration('usage.retention', given.retention, 31 * DAY, { min: 31 * DAY }),
     flushInterval: readDuration('usage.flushInterval', given.flushInterval, SECOND, { max: MAX_TIMER }),
-    maxBuffered: readInteger('usage.maxBuffered', given.maxBuffered, 10_000, 10_000_000),
+    maxBuffered: readInteger('usage.maxBuffered', given.maxBuffered, 20_000, 10_000_000),
     prune: readBoolean('usage.prune', given.prune, true),
     sink: readFunction('usage.sink', given.sink)
   }

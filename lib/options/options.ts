@@ -152,7 +152,7 @@ export interface UsageOptions {
   retention?: Duration
   /** How often buffered events are written. @default '1 second' */
   flushInterval?: Duration
-  /** Events in memory at most; what finds no room is counted as dropped. @default 10000 */
+  /** Events in memory at most; what finds no room is counted as dropped. @default 20000 */
   maxBuffered?: number
   /** Does this instance remove what is past its retention? @default true */
   prune?: boolean

@@ -18,6 +18,12 @@ export type * from './usage-rows.js'
 /** ms that a storage remembers the id of a recorded batch, at least. No flush is retried for longer. */
 export const BATCH_MEMORY = DAY
 
+/**
+ * Events of a batch, at most. A full one is not waited for: at load many requests of a key fall into one batch, and cost one row
+ * of each total, one last use and one commit.
+ */
+export const BATCH_EVENTS = 8000
+
 /** What a storage may use, given once. */
 export interface StorageContext {
   readonly log: { warn (details: object, message: string): void }

@@ -15,7 +15,7 @@ export interface UsageEvent {
   /** `null` unless the request failed. */
   readonly requestId: string | null
 }
-/** `id`: a ULID, never used for other events, remembered for a day. `sealedAt`: when it was closed. 1 to 1 000 events. */
+/** `id`: a ULID, never used for other events, remembered for a day. `sealedAt`: when it was closed. 1 to `BATCH_EVENTS` events. */
 export interface UsageBatch { readonly id: string, readonly sealedAt: number, readonly events: readonly UsageEvent[] }
 
 export interface UsageQuery {

@@ -1,11 +1,8 @@
 // The usage recorder: a bounded buffer that requests only push to, and the flush that writes it away in batches.
 import { ulid } from '../crypto.js'
-import { BATCH_MEMORY, type Storage, type UsageBatch, type UsageEvent } from '../storage/storage.js'
+import { BATCH_EVENTS, BATCH_MEMORY, type Storage, type UsageBatch, type UsageEvent } from '../storage/storage.js'
 import type { Clock } from '../time.js'
 import type { SinkQueue, UsageOwner } from './sink.js'
-
-/** Events a batch holds at most; a full one is flushed without waiting for the interval. */
-const BATCH_SIZE = 1000
 
 export interface UsageRecorder {
   /** Synchronous, never throws. What finds no room is counted as dropped. */
@@ -46,10 +43,10 @@ export function usageRecorder ({ storage, clock, maxBuffered, sink, log }: Usage
 
   const seal = (): void => {
     const now = clock.now()
-    const batch = { id: ulid(now), sealedAt: now, events: events.slice(0, BATCH_SIZE) }
-    events = events.slice(BATCH_SIZE)
-    sealed = { batch, owners: owners.slice(0, BATCH_SIZE), at: clock.monotonic() }
-    owners = owners.slice(BATCH_SIZE)
+    const batch = { id: ulid(now), sealedAt: now, events: events.slice(0, BATCH_EVENTS) }
+    events = events.slice(BATCH_EVENTS)
+    sealed = { batch, owners: owners.slice(0, BATCH_EVENTS), at: clock.monotonic() }
+    owners = owners.slice(BATCH_EVENTS)
   }
 
   const send = async ({ batch, owners, at }: NonNullable<typeof sealed>): Promise<void> => {
@@ -107,7 +104,7 @@ export function usageRecorder ({ storage, clock, maxBuffered, sink, log }: Usage
       events.push(event)
       if (sink !== null) owners.push(owner)
       // A failed flush is logged where it fails, and tried again by the interval.
-      if (events.length >= BATCH_SIZE && running === null && outage === 'none') flush().catch(() => {})
+      if (events.length >= BATCH_EVENTS && running === null && outage === 'none') flush().catch(() => {})
     },
     flush
   }

@@ -1,10 +1,10 @@
 // Hands recorded usage to the host's own analytics as well: batch after batch, each once, and in nobody's way.
 import type { Environment } from '../keys/api-key.js'
-import type { UsageBatch, UsageEvent } from '../storage/storage.js'
+import { BATCH_EVENTS, type UsageBatch, type UsageEvent } from '../storage/storage.js'
 import { within } from '../time.js'
 
-/** Batches that wait at most, of up to 1 000 events each. */
-const MAX_WAITING = 16
+/** Events that wait at most. */
+const MAX_WAITING = 2 * BATCH_EVENTS
 /** ms that the host may take for one. */
 const PATIENCE = 30_000
 
@@ -54,17 +54,17 @@ export function sinkQueue ({ sink, log }: SinkQueueParts): SinkQueue {
     } catch (error) {
       drop(batch.events.length, error)
     }
-    waiting--
+    waiting -= batch.events.length
   }
 
   return {
     get dropped () { return dropped },
     push ({ id, events }, owners) {
-      if (waiting >= MAX_WAITING) {
-        drop(events.length, new Error(`${MAX_WAITING} batches wait for it already`))
+      if (waiting + events.length > MAX_WAITING) {
+        drop(events.length, new Error(`${waiting} events wait for it already`))
         return
       }
-      waiting++
+      waiting += events.length
       const batch = {
         id,
         events: events.map(({ key: _ref, ...event }, place) => {

@@ -83,7 +83,7 @@ CREATE TABLE self_serve_usage_events (
   account_number integer not null,
   -- ms into the hour
   offset integer not null,
-  -- batch number × 1024 + place in the batch
+  -- batch number × 8192 + place in the batch
   sequence integer not null,
   key_number integer not null,
   key_version integer not null,

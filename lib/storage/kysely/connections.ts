@@ -11,12 +11,16 @@ import { MEMORY, openSqliteFile } from './sqlite.js'
 import type { KyselyStorageOptions } from './storage-options.js'
 import { TableNamesPlugin, type TableNames } from './table-names.js'
 import type { FoundRow, Tables } from './tables.js'
+import { CHECKPOINT } from './usage-messages.js'
+import { usageThread, type UsageThread } from './usage-thread.js'
 import { writeQueue, type Write } from './write-queue.js'
 
 export interface Connections {
   readonly database: Database
   /** For changes. */
   readonly write: Write
+  /** For usage, beside the event loop; null: all of it goes the way of other changes. */
+  readonly usage: UsageThread | null
   /** For lists and snapshots. */
   readonly reader: Kysely<Tables>
   /** For verification: the fastest way there is. */
@@ -35,15 +39,21 @@ export async function connect (options: KyselyStorageOptions, names: TableNames,
   if ('file' in options) {
     const file = await openSqliteFile(options.file, timeout)
     const reader = file.reader.withPlugin(plugin)
+    // The thread moves what is in the log: it comes first, and only where it does not, the event loop does.
+    const usage = options.file === MEMORY ? null : usageThread(options.file, names.prefix, timeout, () => { file.checkpointFrom(2 * CHECKPOINT) })
     return {
       database: sqliteDatabase,
       write: writeQueue(file.writer.withPlugin(plugin), timeout),
+      usage,
       reader,
       find: (query) => file.all(query),
       // Its own connection's commits do not move what tells of others'.
       keysVersion: options.file === MEMORY ? null : keysVersionOf(file, selectKeysVersion(reader)),
       emptyLog: file.emptyLog,
-      close: async () => { await file.close() }
+      async close () {
+        await usage?.close()
+        await file.close()
+      }
     }
   }
   const db = 'db' in options ? options.db as Kysely<Tables> : new Kysely<Tables>({ dialect: options.dialect })
@@ -55,6 +65,7 @@ export async function connect (options: KyselyStorageOptions, names: TableNames,
   return {
     database,
     write: transactions === null ? writeQueue(ours, timeout) : serverTransactions(ours, timeout, transactions),
+    usage: null,
     reader: ours,
     find: async (query) => (await bare.executeQuery(query)).rows,
     keysVersion: null,

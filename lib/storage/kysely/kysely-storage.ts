@@ -114,7 +114,11 @@ export function kyselyStorage (options: KyselyStorageOptions = { file: './self-s
       return removed
     },
 
-    recordUsage: async (batch) => await write(async (on) => await recordUsage(on, batch)),
+    async recordUsage (batch) {
+      const { usage } = connections()
+      if (usage !== null && usage.takes(batch)) await usage.record(batch)
+      else await write(async (on) => { await recordUsage(on, batch) })
+    },
     readUsage: async (query) => await readUsage(reading(), query),
     pruneUsage: async (before, limit) => await write(async (on) => await pruneUsage(on, before, limit))
   }

@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Kysely, SqliteDialect, type CompiledQuery } from 'kysely'
 import type { Database as Handle, Statement } from 'better-sqlite3'
 import type { Tables } from './tables.js'
-import { isBusy } from './write-queue.js'
+import { isBusy } from './write-lock.js'
 
 /** ms SQLite itself waits for a lock. It does so on the event loop, once for every change that waits: those waits are all ours. */
 const WRITE_BUSY_TIMEOUT = 0
@@ -22,6 +22,8 @@ export interface SqliteFile {
   dataVersion (): number
   /** Moves what the write-ahead log holds into the file, and empties it, unless somebody is at work in it. */
   emptyLog (): void
+  /** How many pages of the log this process lets others leave there before it moves them itself, on the event loop. */
+  checkpointFrom (pages: number): void
   close (): Promise<void>
 }
 
@@ -67,6 +69,7 @@ export async function openSqliteFile (file: string, timeout: number): Promise<Sq
     emptyLog () {
       if (!write.inTransaction) write.pragma('wal_checkpoint(truncate)')
     },
+    checkpointFrom (pages) { write.pragma(`wal_autocheckpoint = ${pages}`) },
     async close () {
       if (reader !== writer) await reader.destroy()
       await writer.destroy()

@@ -2,19 +2,16 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Kysely } from 'kysely'
 import { HOUR } from '../../time.js'
-import { slotNumber, type SlotUnit } from '../slots.js'
+import { slotNumber } from '../slots.js'
 import { BATCH_MEMORY, type UsageBatch, type UsageEvent } from '../storage.js'
-import type { On, Total } from './databases/database.js'
+import type { On } from './databases/database.js'
 import type { Tables } from './tables.js'
+import { BATCH_SPACE, lastUses, MINUTE_MEMORY, totals } from './usage-batch.js'
 
 type Db = Kysely<Tables>
 
-/** Batches hold fewer events than this, so that batch number × this + place is unique. */
-const BATCH_SPACE = 1024
 /** Rows written in one statement, a few milliseconds. */
 const SLICE = 200
-/** ms that totals by minute are kept: the longest window that shows minutes, and as much again for late flushes. */
-const MINUTE_MEMORY = 2 * HOUR
 
 export async function recordUsage ({ db, database }: On, batch: UsageBatch): Promise<void> {
   const before = await db.selectFrom('usage_batches').select('number').where('id', '=', batch.id).executeTakeFirst()
@@ -64,23 +61,6 @@ async function eventsOfKeptKeys (db: Db, events: readonly UsageEvent[]): Promise
   return events.filter(({ key }) => kept.has(key.key))
 }
 
-function totals (events: readonly UsageEvent[], unit: SlotUnit): Total[] {
-  const bySlotAndKey = new Map<string, Total>()
-  for (const { key, time, status } of events) {
-    const slot = slotNumber(time, unit)
-    const id = `${slot}/${key.key}`
-    let total = bySlotAndKey.get(id)
-    if (total === undefined) {
-      total = { slot, account: key.account, key: key.key, requests: 0, failures: 0 }
-      bySlotAndKey.set(id, total)
-    }
-    total.requests++
-    if (status >= 400) total.failures++
-  }
-  // In one order everywhere, so that two that write at once wait for each other and never in a circle.
-  return [...bySlotAndKey.values()].sort((a, b) => a.slot - b.slot || a.account - b.account || a.key - b.key)
-}
-
 function routeName ({ method, route }: { method: string, route: string }): string {
   return `${method} ${route}`
 }
@@ -99,11 +79,4 @@ async function numbersOf (db: Db, routes: ReadonlyArray<{ method: string, route:
   const rows = await db.selectFrom('usage_routes').select(['number', 'method', 'route'])
     .where('route', 'in', [...new Set(routes.map(({ route }) => route))]).execute()
   return new Map(rows.map((row) => [routeName(row), row.number]))
-}
-
-/** The last use of each key, in the order of their numbers. */
-function lastUses (events: readonly UsageEvent[]): Map<number, number> {
-  const last = new Map<number, number>()
-  for (const { key, time } of events) last.set(key.key, Math.max(time, last.get(key.key) ?? 0))
-  return new Map([...last].sort(([a], [b]) => a - b))
 }

@@ -2,11 +2,7 @@
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
 import { CompiledQuery, type Kysely } from 'kysely'
 import type { Tables } from './tables.js'
-
-/** ms at most between two tries to get a lock that another process holds. */
-const POLL = 3
-/** ms that this process may write without a break in which another could get the lock. */
-const TURN = 20
+import { isBusy, POLL, tooLate, TURN } from './write-lock.js'
 
 /** Runs `work` in a transaction that holds the write lock from its first statement. */
 export type Write = <T>(work: (db: Kysely<Tables>) => Promise<T>) => Promise<T>
@@ -24,7 +20,7 @@ export function writeQueue (db: Kysely<Tables>, timeout: number): Write {
   const inTurn = async <T>(work: (db: Kysely<Tables>) => Promise<T>, deadline: number): Promise<T> => {
     // Nobody waits for a late answer any more: what is late must not happen behind the caller's back.
     const checkTime = (): void => {
-      if (performance.now() >= deadline) throw new Error(`The database could not be written in ${timeout} ms.`)
+      if (performance.now() >= deadline) throw tooLate(timeout)
     }
     for (;;) {
       checkTime()
@@ -87,10 +83,4 @@ async function transaction<T> (
       throw error
     }
   })
-}
-
-/** Is the database locked by another connection? */
-export function isBusy (error: unknown): boolean {
-  const code = (error as { code?: unknown } | null)?.code
-  return typeof code === 'string' && /^SQLITE_(BUSY|LOCKED)/.test(code)
 }

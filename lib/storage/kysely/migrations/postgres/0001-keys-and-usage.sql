@@ -83,7 +83,7 @@ create table {prefix}usage_events (
   account_number bigint not null,
   -- ms into the hour
   "offset" integer not null,
-  -- batch number × 1024 + place in the batch
+  -- batch number × 8192 + place in the batch
   sequence bigint not null,
   key_number bigint not null,
   key_version integer not null,
