@@ -6,6 +6,7 @@ import Database, { type Database as Handle } from 'better-sqlite3'
 import { CompiledQuery, Kysely, SqliteDialect } from 'kysely'
 import t, { type Test } from 'tap'
 import type { Tables } from '../../lib/storage/kysely/tables.js'
+import { lockTurns } from '../../lib/storage/kysely/write-lock.js'
 import { writeQueue, type Write } from '../../lib/storage/kysely/write-queue.js'
 import { deferred } from '../helpers/app.js'
 
@@ -195,6 +196,18 @@ async function hold (write: Write, clock: { time: number }, order: string[], nam
     clock.time += 5
   })
 }
+
+t.test('a writer leaves the lock alone for 4 ms after 20 in which it hardly did', async (t) => {
+  const turns = lockTurns()
+  const steps: Array<[begins: number, pause: number, ends: number]> = [
+    [1000, 0, 1015], [1018, 0, 1019], [1019.9, 0, 1030], [1031, 4, 1036], [1037, 0, 1050], [1052, 0, 1054], [1056, 4, 1070], [1073.5, 0, 1100], [1101, 4, 1106]
+  ]
+  for (const [begins, pause, ends] of steps) {
+    t.equal(turns.pause(begins), pause, String(begins))
+    turns.ended(ends)
+  }
+  t.same([1106, 1109, 1109.1].map(turns.inBurst), [true, true, false])
+})
 
 t.test('a burst leaves the lock to others after its turn of 20 ms', async (t) => {
   const clock = standingClock(t)

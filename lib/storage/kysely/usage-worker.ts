@@ -3,7 +3,7 @@ import { parentPort, workerData } from 'node:worker_threads'
 import type { Database as Handle } from 'better-sqlite3'
 import { CHECKPOINT, decodeBatch, sharedTime, type Answer, type Request, type ThreadSettings } from './usage-messages.js'
 import { usageStatements } from './usage-statements.js'
-import { isBusy, POLL, tooLate, TURN } from './write-lock.js'
+import { isBusy, lockTurns, POLL, tooLate } from './write-lock.js'
 
 /** ms that opening the file may wait for a process that opens or leaves it. */
 const OPEN_TIMEOUT = 1000
@@ -14,7 +14,7 @@ const db = await open()
 const record = usageStatements(db, prefix)
 const begin = db.prepare('begin immediate')
 const commit = db.prepare('commit')
-const turn = { began: 0, ended: -Infinity }
+const turns = lockTurns()
 const sleeper = new Int32Array(new SharedArrayBuffer(4))
 
 port.on('message', (request: Request) => {
@@ -56,12 +56,7 @@ function inTransaction (deadline: number, work: () => void): void {
   const checkTime = (): void => {
     if (sharedTime() >= deadline) throw tooLate(timeout)
   }
-  // Whoever polls had the time to get the lock, or has it now.
-  if (performance.now() - turn.ended > POLL) turn.began = performance.now()
-  else if (performance.now() - turn.began >= TURN) {
-    sleep(POLL + 1)
-    turn.began = performance.now()
-  }
+  sleep(turns.pause(performance.now()))
   while (!begun()) {
     checkTime()
     sleep(1 + Math.random() * (POLL - 1))
@@ -72,7 +67,7 @@ function inTransaction (deadline: number, work: () => void): void {
     commit.run()
   } finally {
     if (db.inTransaction) db.exec('rollback')
-    turn.ended = performance.now()
+    turns.ended(performance.now())
   }
 }
 

@@ -2,7 +2,7 @@
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
 import { CompiledQuery, type Kysely } from 'kysely'
 import type { Tables } from './tables.js'
-import { isBusy, POLL, tooLate, TURN } from './write-lock.js'
+import { isBusy, lockTurns, POLL, tooLate } from './write-lock.js'
 
 /** Runs `work` in a transaction that holds the write lock from its first statement. */
 export type Write = <T>(work: (db: Kysely<Tables>) => Promise<T>) => Promise<T>
@@ -14,8 +14,7 @@ export type Write = <T>(work: (db: Kysely<Tables>) => Promise<T>) => Promise<T>
  */
 export function writeQueue (db: Kysely<Tables>, timeout: number): Write {
   let last: Promise<unknown> = Promise.resolve()
-  let turnBegan = 0
-  let lastEnded = -Infinity
+  const turns = lockTurns()
 
   const inTurn = async <T>(work: (db: Kysely<Tables>) => Promise<T>, deadline: number): Promise<T> => {
     // Nobody waits for a late answer any more: what is late must not happen behind the caller's back.
@@ -38,19 +37,14 @@ export function writeQueue (db: Kysely<Tables>, timeout: number): Write {
     const before = last
     const done = (async () => {
       await before.catch(() => {})
-      // Whoever polls had the time to get the lock.
-      if (performance.now() - lastEnded > POLL) turnBegan = performance.now()
       // SQLite's driver answers at once: without this a burst of writes would be one long stop of the event loop.
-      else await nextTurn()
-      if (performance.now() - turnBegan >= TURN) {
-        // Whoever polls in another process gets the lock now.
-        await sleep(POLL + 1)
-        turnBegan = performance.now()
-      }
+      if (turns.inBurst(performance.now())) await nextTurn()
+      const pause = turns.pause(performance.now())
+      if (pause > 0) await sleep(pause)
       try {
         return await inTurn(work, deadline)
       } finally {
-        lastEnded = performance.now()
+        turns.ended(performance.now())
       }
     })()
     last = done
