@@ -1,8 +1,9 @@
 // The thread that writes usage to a SQLite file: the same rows as without it, once each, whatever happens to it.
-import { spawnSync } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { createInterface } from 'node:readline'
 import { pathToFileURL } from 'node:url'
 import type { Worker } from 'node:worker_threads'
 import Database, { type Database as Handle } from 'better-sqlite3'
@@ -299,21 +300,55 @@ t.test('an erased account whose last use the thread has written can be read in n
   t.same(found(), [])
 })
 
+/** A program that opens a storage on the file, run as a host runs it: what was built, without the test runner's own settings. */
+function program (file: string, text: string): { script: string, env: NodeJS.ProcessEnv } {
+  const built = pathToFileURL(join(import.meta.dirname, '..', '..', 'dist', 'lib', 'storage', 'kysely', 'index.js')).href
+  const script = `${file}.mjs`
+  writeFileSync(script, `import { kyselyStorage } from '${built}'
+    const storage = kyselyStorage({ file: ${JSON.stringify(file)} })
+    await storage.open({ log: console, timeout: ${TIMEOUT} })
+    ${text}`)
+  const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(NODE_V8_COVERAGE|NODE_OPTIONS|_?TAP.*)$/.test(name)))
+  return { script, env }
+}
+
 t.test('a process that has nothing else to do ends, and what it was told is recorded is there', async (t) => {
   for (const last of ['', 'await storage.close()']) {
     const { file, key, handle } = await opened(t)
-    const built = pathToFileURL(join(import.meta.dirname, '..', '..', 'dist', 'lib', 'storage', 'kysely', 'index.js')).href
-    const script = `${file}.mjs`
-    writeFileSync(script, `import { kyselyStorage } from '${built}'
-      const storage = kyselyStorage({ file: ${JSON.stringify(file)} })
-      await storage.open({ log: console, timeout: 20000 })
-      const events = Array.from({ length: 500 }, () => (${JSON.stringify(event(key, NOW))}))
+    const { script, env } = program(file, `const events = Array.from({ length: 500 }, () => (${JSON.stringify(event(key, NOW))}))
       await storage.recordUsage({ id: 'its own', sealedAt: ${NOW}, events })
       ${last}`)
-    // As a host runs it: without the test runner's own settings.
-    const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(NODE_V8_COVERAGE|NODE_OPTIONS|_?TAP.*)$/.test(name)))
-    const { status, signal, stderr } = spawnSync(process.execPath, [script], { env, encoding: 'utf8', timeout: 60_000 })
+    const { status, signal, stderr } = spawnSync(process.execPath, [script], { env, encoding: 'utf8', timeout: TIMEOUT })
     t.same({ status, signal, stderr }, { status: 0, signal: null, stderr: '' })
     t.equal(eventsOf(handle), 500)
   }
+})
+
+t.test('after kill -9 every batch that was answered is there, every other one whole or not at all, and one sent again counts once', async (t) => {
+  const { file, key, handle, storage } = await opened(t)
+  const { script, env } = program(file, `const events = Array.from({ length: 300 }, () => (${JSON.stringify(event(key, NOW))}))
+    for (let number = Number(process.argv[2]); ; number++) {
+      await storage.recordUsage({ id: 'batch ' + number, sealedAt: ${NOW}, events })
+      console.log(number)
+    }`)
+  const stored = (): number[] => (handle.prepare(`select id from ${PREFIX}usage_batches order by number`).pluck().all() as string[])
+    .map((id) => Number(id.slice('batch '.length)))
+  let next = 0
+  for (const kill of [1, 10, 11, 23]) {
+    const child = spawn(process.execPath, [script, String(next)], { env, stdio: ['ignore', 'pipe', 'inherit'] })
+    const first = next
+    let answered = first - 1
+    for await (const line of createInterface({ input: child.stdout })) {
+      answered = Number(line)
+      if (answered >= first + kill) child.kill('SIGKILL')
+    }
+    const numbers = stored()
+    t.same(numbers, numbers.map((_number, place) => place), 'none is missing')
+    t.ok(numbers.length > answered && numbers.length <= answered + 2, `${answered} was the last that was answered, and ${numbers.length} are there`)
+    t.same([eventsOf(handle), requestsOf(handle)], [300 * numbers.length, 300 * numbers.length])
+    for (const number of [answered, answered + 1]) await storage.recordUsage({ id: `batch ${number}`, sealedAt: NOW, events: many(key, 300) })
+    next = answered + 2
+    t.same([stored().length, eventsOf(handle), requestsOf(handle)], [next, 300 * next, 300 * next])
+  }
+  t.equal(handle.pragma('integrity_check', { simple: true }), 'ok')
 })
