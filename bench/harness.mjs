@@ -1,24 +1,21 @@
-// Measures what variants of a server cost: CPU a request, each variant in a process of its own, all of them in one run.
+// Measures what variants of a server cost: CPU a request and requests a second, each variant in a process of its own, all in one run.
 //
-// The servers share core 0 and one of them at a time is loaded, by wrk on core 1: 1 thread, 32 connections, API keys in turn.
-// CPU time is the server process's own, all threads. Who else runs on the machine still slows it, by shared caches: hence many
-// short rounds over all variants, every second one backwards, so that it falls on all alike.
+// The servers share core 0 and one of them at a time is loaded, by wrk on core 1, with credentials in turn. CPU time is the
+// server process's own, all threads. Who else runs on the machine still slows it, by shared caches: hence many short rounds
+// over all cases, every second one backwards, so that it falls on all alike.
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { writeFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
+import { startVariant } from './support/variant-process.mjs'
+import { UsageError } from './support/usage-error.mjs'
 
-const SERVER_CORE = '0'
-const LOAD_CORE = '1'
-const CONNECTIONS = 32
+export const SERVER_CORE = '0'
+export const LOAD_CORE = '1'
 /** s */
-const WARM_UP = 3
+const WARM_UP = 2
 
-/** Said to whoever runs a benchmark, without a stack. */
-export class UsageError extends Error {}
-
-/** @throws UsageError if the machine cannot run benchmarks */
+/** @throws UsageError if the machine cannot run benchmarks over HTTP */
 export function checkTools () {
   for (const [tool, from] of [['taskset', 'util-linux'], ['wrk', 'wrk']]) {
     if (spawnSync(tool, ['--version']).error !== undefined) throw new UsageError(`${tool} is missing: apt-get install ${from}`)
@@ -34,69 +31,58 @@ export function startBeside (command, args) {
 }
 
 /**
- * @param context what `bench.prepare` gave, JSON; `keys` is what the load presents
- * @returns CPU µs a request by variant, one number a round
+ * @param file the benchmark's, with its `variants`
+ * @param cases [{ name, variant, context, credentials, connections }]: all but `name` may be left out for what is given to all
+ * @param cores { server, load }; undefined: anywhere
+ * @returns by name of the case the rounds, { cpu, rate, before, after }: CPU µs a request, requests a second, the server's counts
  */
-export async function measure ({ file, bench, context, folder, rounds, seconds, pause, profile, note }) {
-  const { keys, ...forVariants } = context
-  const keysFile = join(folder, 'keys.txt')
-  writeFileSync(keysFile, keys.join('\n'))
-  const servers = []
-  for (const name of Object.keys(bench.variants)) servers.push(await startServer({ file, name, context: forVariants, profile }))
-
-  const cpuOf = async (server, duration = seconds) => {
-    const before = await server.count()
-    const { requests, failed } = await load(server.url, { keysFile, duration, pause })
-    const after = await server.count()
-    if (failed > 0) throw new Error(`${server.name}: ${failed} of ${requests} requests were not answered as they should be.`)
-    return (after.cpu - before.cpu) / (after.requests - before.requests)
+export async function measure ({
+  file, cases, context = {}, credentials, connections = 32, cores = { server: SERVER_CORE, load: LOAD_CORE }, rounds, seconds = 1, profile, note
+}) {
+  checkTools()
+  const all = cases.map((one) => ({ variant: one.name, context, credentials, connections, ...one }))
+  const servers = new Map()
+  for (const { variant, context } of all) {
+    if (!servers.has(variant)) servers.set(variant, await startVariant('http-server.mjs', { file, name: variant, context, core: cores.server, profile }))
   }
 
-  note(`warming up ${servers.length} servers`)
-  for (const server of servers) await cpuOf(server, WARM_UP)
-  const results = new Map(servers.map(({ name }) => [name, []]))
+  const run = async ({ name, variant, ...how }, duration) => {
+    const server = servers.get(variant)
+    const before = await server.ask('count')
+    const { requests, failed, seconds } = await load(server.ready.url, { ...how, core: cores.load, duration }).ended
+    const after = await server.ask('count')
+    if (failed > 0) throw new Error(`${name}: ${failed} of ${requests} requests were not answered as they should be.`)
+    return { cpu: (after.cpu - before.cpu) / (after.requests - before.requests), rate: requests / seconds, before, after }
+  }
+
+  note(`warming up ${servers.size} servers`)
+  for (const variant of servers.keys()) await run(all.find((one) => one.variant === variant), WARM_UP)
+  const results = new Map(all.map(({ name }) => [name, []]))
   for (let round = 0; round < rounds; round++) {
     note(`round ${round + 1} of ${rounds}`)
-    for (const server of round % 2 === 0 ? servers : servers.toReversed()) results.get(server.name).push(await cpuOf(server))
+    for (const one of round % 2 === 0 ? all : all.toReversed()) results.get(one.name).push(await run(one, seconds))
   }
-  for (const server of servers) await server.stop()
+  for (const server of servers.values()) await server.stop()
   return results
 }
 
-async function startServer ({ file, name, context, profile }) {
-  const options = profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profile}`, `--cpu-prof-name=${name.match(/\w+/g).join('-')}.cpuprofile`]
-  const child = spawn(
-    'taskset', ['--cpu-list', SERVER_CORE, process.execPath, ...options, join(import.meta.dirname, 'support', 'server.mjs'), file, name, JSON.stringify(context)],
-    { stdio: ['ignore', 'inherit', 'inherit', 'ipc'], env: { ...process.env, NODE_ENV: 'production' } }
-  )
-  const ended = once(child, 'exit')
-  const endedEarly = ended.then(() => { throw new Error(`${name}: the server has ended.`) })
-  const answer = async () => (await Promise.race([once(child, 'message'), endedEarly]))[0]
-  const { url } = await answer()
-  return {
-    name,
-    url,
-    /** Requests served so far and CPU µs spent so far. */
-    async count () {
-      child.send('count')
-      return await answer()
-    },
-    async stop () {
-      child.disconnect()
-      await ended
-    }
-  }
-}
-
-async function load (url, { keysFile, duration, pause }) {
-  const wrk = spawn('taskset', [
-    '--cpu-list', LOAD_CORE,
-    'wrk', '--threads', '1', '--connections', String(CONNECTIONS), '--duration', `${duration}s`,
-    '--script', join(import.meta.dirname, 'support', 'api-keys.lua'), url, '--', keysFile, String(pause)
-  ], { stdio: ['ignore', 'pipe', 'inherit'] })
+/**
+ * Loads a server.
+ * @param credentials { header, file }: what is sent in turn, a line each
+ * @returns `ended`: { requests, failed, seconds }; `stop()` ends it before its time
+ */
+export function load (url, { credentials: { header, file }, connections, core, duration }) {
+  const wrk = [
+    'wrk', '--threads', '1', '--connections', String(connections), '--duration', `${duration}s`,
+    '--script', join(import.meta.dirname, 'support', 'credentials.lua'), url, '--', header, file
+  ]
+  const [command, ...args] = core === undefined ? wrk : ['taskset', '--cpu-list', core, ...wrk]
+  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'inherit'] })
   let output = ''
-  wrk.stdout.setEncoding('utf8').on('data', (text) => { output += text })
-  const [status] = await once(wrk, 'close')
-  if (status !== 0) throw new Error(`wrk ended with ${status}: ${output}`)
-  return JSON.parse(output.trim().split('\n').at(-1))
+  child.stdout.setEncoding('utf8').on('data', (text) => { output += text })
+  const ended = once(child, 'close').then(([status]) => {
+    if (status !== 0) throw new Error(`wrk ended with ${status}: ${output}`)
+    return JSON.parse(output.trim().split('\n').at(-1))
+  })
+  return { ended, stop () { child.kill('SIGINT') } }
 }

@@ -1,29 +1,21 @@
 // What a rate limit adds to a request: ours, @fastify/rate-limit and rate-limiter-flexible, in memory and on Redis.
 import rateLimit from '@fastify/rate-limit'
 import Fastify from 'fastify'
-import { selfServeKeys } from 'fastify-self-serve-keys'
 import { redisRateLimitStore } from 'fastify-self-serve-keys/redis'
 import { Redis } from 'ioredis'
 import { RateLimiterMemory, RateLimiterRedis } from 'rate-limiter-flexible'
+import { measure } from './harness.mjs'
+import { added, fixed, median, spread } from './support/figures.mjs'
 import { startRedis } from './support/redis.mjs'
-import { seedKeys, storageOf, withoutSessions } from './support/seeded-keys.mjs'
+import { seedKeys, storageOf } from './support/seeded-keys.mjs'
+import { bareServer, MAX, ourServer, rateLimit as minute, withRoute } from './support/servers.mjs'
 
 const KEYS = 1000
-/** So high that nobody is refused. */
-const MAX = 1_000_000_000
-const MINUTE = { max: MAX, timeWindow: '1 minute' }
 const TWO = [{ name: 'burst', max: MAX, timeWindow: '10 seconds' }, { name: 'daily', max: MAX, timeWindow: '1 day' }]
-
-/** The same route in all variants. */
-function withRoute (app, config = {}) {
-  const response = { 200: { type: 'object', properties: { hello: { type: 'string' } } } }
-  app.get('/', { config, schema: { response } }, (_request, reply) => { reply.send({ hello: 'world' }) })
-  return app
-}
 
 async function fastifyRateLimit (options) {
   const app = Fastify()
-  await app.register(rateLimit, { ...MINUTE, keyGenerator: (request) => request.headers['x-api-key'], ...options })
+  await app.register(rateLimit, { ...minute, keyGenerator: (request) => request.headers['x-api-key'], ...options })
   return withRoute(app)
 }
 
@@ -40,54 +32,63 @@ function flexible (limiter, headers = true) {
   return withRoute(app)
 }
 
-async function ours ({ database }, rateLimit) {
-  const app = Fastify()
-  await app.register(selfServeKeys, { ...withoutSessions, storage: storageOf(database), usage: false, ...(rateLimit && { rateLimit }) })
-  return withRoute(app, { apiKey: true })
+function ours ({ file }, rateLimit) {
+  return ourServer({ storage: storageOf(file), usage: false, ...(rateLimit && { rateLimit }) })
+}
+
+export const variants = {
+  'bare Fastify': bareServer,
+  '@fastify/rate-limit': () => fastifyRateLimit(),
+  'rate-limiter-flexible': () => flexible(new RateLimiterMemory({ points: MAX, duration: 60 })),
+  'rate-limiter-flexible, no headers': () => flexible(new RateLimiterMemory({ points: MAX, duration: 60 }), false),
+  'ours: keys without a limit': (context) => ours(context),
+  'ours: one limit': (context) => ours(context, { limits: minute }),
+  'ours: two limits, legacy headers': (context) => ours(context, { limits: TWO, legacyHeaders: true }),
+  '@fastify/rate-limit, Redis': ({ redis }) => fastifyRateLimit({ redis: new Redis(redis) }),
+  'rate-limiter-flexible, Redis': ({ redis }) => flexible(new RateLimiterRedis({ storeClient: new Redis(redis), points: MAX, duration: 60 })),
+  'ours: one limit, Redis': (context) => ours(context, { limits: minute, store: redisRateLimitStore({ client: new Redis(context.redis) }) })
+}
+
+/** Each row: its name, a variant, and the variant without what is looked at. The first is what the others are compared with. */
+const ADDED = {
+  'Added by the limiter, memory': [
+    ['ours: one limit', 'ours: one limit', 'ours: keys without a limit'],
+    ['ours: two limits, legacy headers', 'ours: two limits, legacy headers', 'ours: keys without a limit'],
+    ['@fastify/rate-limit', '@fastify/rate-limit', 'bare Fastify'],
+    ['rate-limiter-flexible', 'rate-limiter-flexible', 'bare Fastify'],
+    ['rate-limiter-flexible, no headers', 'rate-limiter-flexible, no headers', 'bare Fastify']
+  ],
+  'Added by the limiter, Redis': [
+    ['ours: one limit', 'ours: one limit, Redis', 'ours: keys without a limit'],
+    ['@fastify/rate-limit', '@fastify/rate-limit, Redis', 'bare Fastify'],
+    ['rate-limiter-flexible', 'rate-limiter-flexible, Redis', 'bare Fastify']
+  ]
 }
 
 export default {
-  about: `A rate limit by API key: ${KEYS} keys in turn, none refused.`,
+  about: `A rate limit by API key, CPU µs a request: ${KEYS} keys in turn, none refused; usage off, SQLite by file, Redis on the load's core; wrk, 32 connections.`,
 
-  async prepare (folder) {
-    return { ...await seedKeys(folder, KEYS), redis: await startRedis() }
-  },
-
-  variants: {
-    'bare Fastify': () => withRoute(Fastify()),
-    '@fastify/rate-limit': () => fastifyRateLimit(),
-    'rate-limiter-flexible': () => flexible(new RateLimiterMemory({ points: MAX, duration: 60 })),
-    'rate-limiter-flexible, no headers': () => flexible(new RateLimiterMemory({ points: MAX, duration: 60 }), false),
-    'ours: keys without a limit': (context) => ours(context),
-    'ours: one limit': (context) => ours(context, { limits: MINUTE }),
-    'ours: two limits, legacy headers': (context) => ours(context, { limits: TWO, legacyHeaders: true }),
-    '@fastify/rate-limit, Redis': ({ redis }) => fastifyRateLimit({ redis: new Redis(redis) }),
-    'rate-limiter-flexible, Redis': ({ redis }) => flexible(new RateLimiterRedis({ storeClient: new Redis(redis), points: MAX, duration: 60 })),
-    'ours: one limit, Redis': (context) => ours(context, { limits: MINUTE, store: redisRateLimitStore({ client: new Redis(context.redis) }) })
-  },
-
-  added: [
-    {
-      title: 'Added by the limiter, memory',
-      rows: [
-        ['ours: one limit', 'ours: one limit', 'ours: keys without a limit'],
-        ['ours: two limits, legacy headers', 'ours: two limits, legacy headers', 'ours: keys without a limit'],
-        ['@fastify/rate-limit', '@fastify/rate-limit', 'bare Fastify'],
-        ['rate-limiter-flexible', 'rate-limiter-flexible', 'bare Fastify'],
-        ['rate-limiter-flexible, no headers', 'rate-limiter-flexible, no headers', 'bare Fastify']
-      ]
-    },
-    {
-      title: 'Added by the limiter, Redis',
-      rows: [
-        ['ours: one limit', 'ours: one limit, Redis', 'ours: keys without a limit'],
-        ['@fastify/rate-limit', '@fastify/rate-limit, Redis', 'bare Fastify'],
-        ['rate-limiter-flexible', 'rate-limiter-flexible, Redis', 'bare Fastify']
-      ]
-    },
-    {
-      title: 'Added by verification',
-      rows: [['ours: keys without a limit', 'ours: keys without a limit', 'bare Fastify']]
+  async run ({ folder, rounds = 7, ...tools }) {
+    const { file, credentials } = await seedKeys(folder, KEYS)
+    const results = await measure({
+      ...tools, rounds, credentials, context: { file, redis: await startRedis() }, file: import.meta.filename, cases: Object.keys(variants).map((name) => ({ name }))
+    })
+    const cpuOf = (name) => results.get(name).map(({ cpu }) => cpu)
+    const tableOf = ([title, rows]) => {
+      const byRow = rows.map(([name, variant, without]) => [name, added(cpuOf(variant), cpuOf(without))])
+      const first = median(byRow[0][1])
+      return {
+        title,
+        columns: ['median', 'min', 'max', 'of the first'],
+        rows: byRow.map(([name, rounds]) => [name, [...spread(rounds), `${fixed(median(rounds) / first, 2)}×`]])
+      }
     }
-  ]
+    return {
+      tables: [
+        { title: 'Variant', columns: ['median', 'min', 'max'], rows: Object.keys(variants).map((name) => [name, spread(cpuOf(name))]) },
+        ...Object.entries(ADDED).map(tableOf)
+      ],
+      bars: []
+    }
+  }
 }

@@ -1,13 +1,15 @@
-// `npm run bench NAME`: runs one benchmark and prints its tables, or JSON with --json. Needs Linux, two cores and wrk.
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { basename, join } from 'node:path'
-import { parseArgs } from 'node:util'
-import { checkTools, measure, UsageError } from './harness.mjs'
-import { report } from './support/report.mjs'
+// `npm run bench [NAME…]`: runs the benchmarks, all or those named, one after the other, and prints what they found. Needs Linux and two cores.
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { basename, join, resolve } from 'node:path'
+import { isDeepStrictEqual, parseArgs } from 'node:util'
+import { chart } from './support/chart.mjs'
+import { machine, versions } from './support/machine.mjs'
+import { judged, summary, tables } from './support/report.mjs'
+import { UsageError } from './support/usage-error.mjs'
 
-// What belongs to a run (servers, Redis, files) goes when this process does, however it ends.
-for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1))
+const WRITTEN = join(import.meta.dirname, '..', 'docs', 'performance')
 
 try {
   await run()
@@ -18,40 +20,83 @@ try {
 }
 
 async function run () {
-  const { values, positionals: [name] } = parseArgs({
+  const { values, positionals } = parseArgs({
     allowPositionals: true,
     options: {
+      // Of each case; a benchmark has its own number where none is given.
+      rounds: { type: 'string' },
+      // How long a round of load over HTTP takes.
+      seconds: { type: 'string' },
+      // One JSON document in place of text.
       json: { type: 'boolean', default: false },
-      rounds: { type: 'string', default: '21' },
-      seconds: { type: 'string', default: '1' },
-      // ms that each connection waits before a request: all variants then serve as many requests a second.
-      pause: { type: 'string', default: '0' },
-      // A folder for a CPU profile of each variant's server, to be read with Chrome's or VS Code's viewer.
+      // Charts and results into docs/performance/.
+      write: { type: 'boolean', default: false },
+      // A folder for a CPU profile of each variant that has a process, to be read with Chrome's or VS Code's viewer.
       profile: { type: 'string' }
     }
   })
-  const names = readdirSync(import.meta.dirname)
-    .filter((file) => file.endsWith('.mjs') && file !== 'run.mjs' && file !== 'harness.mjs').map((file) => basename(file, '.mjs'))
-  if (!names.includes(name)) throw new UsageError(`npm run bench ${name === undefined ? 'needs a name' : `knows no "${name}"`}: one of ${names.join(', ')}.`)
-  const rounds = wholeNumber('rounds', values.rounds, 1)
-  const seconds = wholeNumber('seconds', values.seconds, 1)
-  const pause = wholeNumber('pause', values.pause, 0)
-  checkTools()
+  const names = namesOf(positionals)
+  const tools = {
+    rounds: wholeNumber('rounds', values.rounds),
+    seconds: wholeNumber('seconds', values.seconds),
+    profile: values.profile && resolve(values.profile)
+  }
 
-  const folder = mkdtempSync(join(tmpdir(), 'bench-'))
-  process.on('exit', () => { rmSync(folder, { recursive: true, force: true }) })
-  const file = join(import.meta.dirname, `${name}.mjs`)
-  const { default: bench } = await import(file)
-  const context = await bench.prepare(folder)
-  const results = await measure({
-    file, bench, context, folder, rounds, seconds, pause, profile: values.profile, note: (text) => { console.error(text) }
-  })
-  console.log(report(bench, results, values.json))
-  process.exit()
+  const results = { machine: machine(), versions: await versions(), benchmarks: {} }
+  if (!values.json) console.log(`${results.machine}; ${Object.entries(results.versions).map((one) => one.join(' ')).join(', ')}`)
+  for (const name of names) {
+    console.error(name)
+    const found = await runOne(name, tools)
+    if (found === null) {
+      console.error(`${name} has failed.`)
+      process.exitCode = 1
+      continue
+    }
+    results.benchmarks[name] = found
+    if (!values.json) console.log([`\n${name}: ${found.about}`, tables(found.tables), found.bars.map((bar) => JSON.stringify(bar)).join('\n')].join('\n\n'))
+  }
+  if (values.json) console.log(JSON.stringify(results, null, 2))
+  else console.log(`\n${summary(Object.values(results.benchmarks).flatMap(({ bars }) => bars))}`)
+  if (values.write) write(results)
 }
 
-function wholeNumber (name, text, min) {
+function namesOf (asked) {
+  const names = readdirSync(import.meta.dirname)
+    .filter((file) => file.endsWith('.mjs') && file !== 'run.mjs' && file !== 'harness.mjs').map((file) => basename(file, '.mjs'))
+  const unknown = asked.filter((name) => !names.includes(name))
+  if (unknown.length > 0) throw new UsageError(`There is no benchmark ${unknown.join(', ')}, but ${names.join(', ')}.`)
+  return asked.length > 0 ? asked : names
+}
+
+/** Each in a process of its own, so that none finds the memory or the threads of another. @returns null: it failed, and has said why */
+async function runOne (name, tools) {
+  const started = Date.now()
+  const child = spawn(
+    process.execPath, [join(import.meta.dirname, 'support', 'one.mjs'), join(import.meta.dirname, `${name}.mjs`), JSON.stringify(tools)],
+    { stdio: ['ignore', 2, 2, 'ipc'] }
+  )
+  let found = null
+  child.on('message', (message) => { found = message })
+  await once(child, 'exit')
+  if (found === null) return null
+  const { about, bars, ...rest } = found
+  return { about, date: new Date(started).toISOString(), seconds: Math.round((Date.now() - started) / 1000), bars: bars.map(judged), ...rest }
+}
+
+/** Results of other benchmarks stay, if they were taken on the same machine with the same versions. */
+function write (results) {
+  mkdirSync(WRITTEN, { recursive: true })
+  const file = join(WRITTEN, 'results.json')
+  const before = existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : null
+  const comparable = before !== null && before.machine === results.machine && isDeepStrictEqual(before.versions, results.versions)
+  const benchmarks = comparable ? { ...before.benchmarks, ...results.benchmarks } : results.benchmarks
+  writeFileSync(file, `${JSON.stringify({ ...results, benchmarks }, null, 2)}\n`)
+  for (const { charts } of Object.values(results.benchmarks)) for (const one of charts) writeFileSync(join(WRITTEN, `${one.name}.svg`), chart(one))
+}
+
+function wholeNumber (name, text) {
+  if (text === undefined) return undefined
   const number = Number(text)
-  if (!Number.isSafeInteger(number) || number < min) throw new UsageError(`--${name} takes a whole number from ${min}.`)
+  if (!Number.isSafeInteger(number) || number < 1) throw new UsageError(`--${name} takes a whole number from 1.`)
   return number
 }

@@ -3,7 +3,8 @@ import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { spawnSync } from 'node:child_process'
 import { Redis } from 'ioredis'
-import { startBeside, UsageError } from '../harness.mjs'
+import { startBeside } from '../harness.mjs'
+import { UsageError } from './usage-error.mjs'
 
 /** @returns its URL. It ends with this process */
 export async function startRedis () {

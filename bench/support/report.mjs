@@ -1,42 +1,29 @@
-// What a benchmark measured, as tables or as JSON.
-import { cpus } from 'node:os'
+// What a benchmark found, as text: its tables, and a line of JSON for each bar.
 
-/**
- * What a variant adds is the median of what it added round by round, and as `min` the difference of the quietest rounds.
- * @param results CPU µs a request by variant, one number a round
- */
-export function report (bench, results, asJson) {
-  const variants = [...results].map(([name, rounds]) => ({ name, median: median(rounds), min: Math.min(...rounds), rounds }))
-  const groups = bench.added.map(({ title, rows }) => ({ title, rows: addedRows(rows, results) }))
-  const machine = `Node ${process.versions.node}, ${cpus().length} × ${cpus()[0].model.trim()}`
-  if (asJson) return JSON.stringify({ about: bench.about, machine, unit: 'CPU µs a request', variants, added: groups }, null, 2)
-  return [
-    `${bench.about}\n${machine}; ${variants[0].rounds.length} rounds; CPU µs a request`,
-    table('Variant', ['median', 'min'], variants.map(({ name, median, min }) => [name, [fixed(median), fixed(min)]])),
-    ...groups.map(({ title, rows }) => table(title, ['median', 'min', 'of the first'], rows.map(({ name, median, min, ratio }) => [name, [fixed(median), fixed(min), `${ratio.toFixed(2)}×`]])))
-  ].join('\n\n')
-}
-
-/** @param rows [name, variant, the variant without what is looked at] */
-function addedRows (rows, results) {
-  const added = rows.map(([name, variant, without]) => {
-    const [more, less] = [results.get(variant), results.get(without)]
-    return { name, median: median(more.map((cpu, round) => cpu - less[round])), min: Math.min(...more) - Math.min(...less) }
-  })
-  return added.map((row) => ({ ...row, ratio: row.median / added[0].median }))
-}
-
-function median (numbers) {
-  const sorted = numbers.toSorted((a, b) => a - b)
-  const half = sorted.length / 2
-  return (sorted[Math.ceil(half) - 1] + sorted[Math.floor(half)]) / 2
-}
-
-function fixed (microseconds) {
-  return microseconds.toFixed(1)
+/** @param tables [{ title, columns, rows: [[name, cells]] }], cells written already */
+export function tables (tables) {
+  return tables.map(({ title, columns, rows }) => table(title, columns, rows)).join('\n\n')
 }
 
 function table (title, columns, rows) {
-  const width = Math.max(title.length, ...rows.map(([name]) => name.length))
-  return [[title, columns], ...rows].map(([name, cells]) => [name.padEnd(width), ...cells.map((cell) => cell.padStart(14))].join('')).join('\n')
+  const lines = [[title, columns], ...rows]
+  const first = Math.max(...lines.map(([name]) => name.length))
+  const widths = columns.map((_, column) => 3 + Math.max(...lines.map(([, cells]) => cells[column]?.length ?? 0)))
+  return lines.map(([name, cells]) => [name.padEnd(first), ...cells.map((cell, column) => cell.padStart(widths[column]))].join('')).join('\n')
+}
+
+/**
+ * Does a bar hold? Judged by the value as it is told, so that no line contradicts itself.
+ * @param bar { bar, value, unit, most } or { bar, value, unit, least }
+ */
+export function judged ({ bar, value, unit, most, least }) {
+  const told = Number(value.toPrecision(4))
+  const bound = most === undefined ? `>= ${least}` : `<= ${most}`
+  return { bar, value: told, unit, bound, holds: most === undefined ? told >= least : told <= most }
+}
+
+/** One line that says how many of the judged bars hold, and which do not. */
+export function summary (bars) {
+  const missed = bars.filter(({ holds }) => !holds).map(({ bar }) => bar)
+  return `${bars.length - missed.length} of ${bars.length} bars hold${missed.length === 0 ? '' : `; not: ${missed.join(', ')}`}`
 }
