@@ -1,13 +1,13 @@
 // `npm run bench [NAME…]`: runs the benchmarks, all or those named, one after the other, and prints what they found. Needs Linux and two cores.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { readdirSync } from 'node:fs'
 import { basename, join, resolve } from 'node:path'
-import { isDeepStrictEqual, parseArgs } from 'node:util'
-import { chart } from './support/chart.mjs'
+import { parseArgs } from 'node:util'
 import { machine, versions } from './support/machine.mjs'
 import { judged, summary, tables } from './support/report.mjs'
 import { UsageError } from './support/usage-error.mjs'
+import { writeResults } from './support/written.mjs'
 
 const WRITTEN = join(import.meta.dirname, '..', 'docs', 'performance')
 
@@ -57,7 +57,7 @@ async function run () {
   }
   if (values.json) console.log(JSON.stringify(results, null, 2))
   else console.log(`\n${summary(Object.values(results.benchmarks).flatMap(({ bars }) => bars))}`)
-  if (values.write) write(results)
+  if (values.write) writeResults(WRITTEN, results)
 }
 
 function namesOf (asked) {
@@ -81,17 +81,6 @@ async function runOne (name, tools) {
   if (found === null) return null
   const { about, bars, ...rest } = found
   return { about, date: new Date(started).toISOString(), seconds: Math.round((Date.now() - started) / 1000), bars: bars.map(judged), ...rest }
-}
-
-/** Results of other benchmarks stay, if they were taken on the same machine with the same versions. */
-function write (results) {
-  mkdirSync(WRITTEN, { recursive: true })
-  const file = join(WRITTEN, 'results.json')
-  const before = existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : null
-  const comparable = before !== null && before.machine === results.machine && isDeepStrictEqual(before.versions, results.versions)
-  const benchmarks = comparable ? { ...before.benchmarks, ...results.benchmarks } : results.benchmarks
-  writeFileSync(file, `${JSON.stringify({ ...results, benchmarks }, null, 2)}\n`)
-  for (const { charts } of Object.values(results.benchmarks)) for (const one of charts) writeFileSync(join(WRITTEN, `${one.name}.svg`), chart(one))
 }
 
 function wholeNumber (name, text) {

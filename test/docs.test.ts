@@ -27,7 +27,7 @@ declare function importKeys (file: string, keys: import('fastify-self-serve-keys
 interface Block { readonly file: string, readonly line: number, readonly info: string, readonly heading: string, readonly text: string }
 interface Page { readonly file: string, readonly blocks: Block[], readonly anchors: Set<string>, readonly links: Array<{ line: number, target: string }> }
 
-const FILES = ['README.md', 'CHANGELOG.md', 'CONTRIBUTING.md', ...readdirSync(join(ROOT, 'docs')).sort().map((name) => `docs/${name}`)]
+const FILES = ['README.md', 'CHANGELOG.md', 'CONTRIBUTING.md', ...readdirSync(join(ROOT, 'docs')).filter((name) => name.endsWith('.md')).sort().map((name) => `docs/${name}`)]
 const pages = new Map(FILES.map((file) => [file, readPage(file)]))
 const blocks = [...pages.values()].flatMap((page) => page.blocks)
 
