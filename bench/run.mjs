@@ -2,6 +2,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readdirSync } from 'node:fs'
+import { loadavg } from 'node:os'
 import { basename, join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { machine, versions } from './support/machine.mjs'
@@ -53,7 +54,7 @@ async function run () {
       continue
     }
     results.benchmarks[name] = found
-    if (!values.json) console.log([`\n${name}: ${found.about}`, tables(found.tables), found.bars.map((bar) => JSON.stringify(bar)).join('\n')].join('\n\n'))
+    if (!values.json) console.log([`\n${name}: ${found.about}\n${found.date}, ${found.seconds} s, load ${found.load} before it`, tables(found.tables), found.bars.map((bar) => JSON.stringify(bar)).join('\n')].join('\n\n'))
   }
   if (values.json) console.log(JSON.stringify(results, null, 2))
   else console.log(`\n${summary(Object.values(results.benchmarks).flatMap(({ bars }) => bars))}`)
@@ -71,6 +72,8 @@ function namesOf (asked) {
 /** Each in a process of its own, so that none finds the memory or the threads of another. @returns null: it failed, and has said why */
 async function runOne (name, tools) {
   const started = Date.now()
+  // What else the machine does is told with the figures: they are worth less the more it is.
+  const [load] = loadavg()
   const child = spawn(
     process.execPath, [join(import.meta.dirname, 'support', 'one.mjs'), join(import.meta.dirname, `${name}.mjs`), JSON.stringify(tools)],
     { stdio: ['ignore', 2, 2, 'ipc'] }
@@ -80,7 +83,7 @@ async function runOne (name, tools) {
   await once(child, 'exit')
   if (found === null) return null
   const { about, bars, ...rest } = found
-  return { about, date: new Date(started).toISOString(), seconds: Math.round((Date.now() - started) / 1000), bars: bars.map(judged), ...rest }
+  return { about, date: new Date(started).toISOString(), seconds: Math.round((Date.now() - started) / 1000), load, bars: bars.map(judged), ...rest }
 }
 
 function wholeNumber (name, text) {
