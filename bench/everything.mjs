@@ -40,7 +40,7 @@ async function jwtApp () {
 export default {
   about: `Verification, a scope, a rate limit with its headers and usage written to the file, over a bare route; beside it @fastify/jwt and Better Auth's verifyApiKey (its rate limit raised, SQLite in WAL mode). SQLite by file, one pepper, maxDelay: 0; ${KEYS} keys or tokens in turn, wrk, 32 connections.`,
 
-  async run ({ folder, rounds = 15, note, ...tools }) {
+  async run ({ folder, rounds = 11, note, ...tools }) {
     note(`making ${KEYS} keys for each`)
     const ours = await seedKeys(folder, KEYS)
     const betterAuth = await seedBetterAuth(folder, KEYS)

@@ -13,7 +13,7 @@ import { UsageError } from './support/usage-error.mjs'
 export const SERVER_CORE = '0'
 export const LOAD_CORE = '1'
 /** s */
-const WARM_UP = 2
+const WARM_UP = 1
 
 /** @throws UsageError if the machine cannot run benchmarks over HTTP */
 export function checkTools () {

@@ -80,7 +80,8 @@ async function runOne (name, tools) {
   )
   let found = null
   child.on('message', (message) => { found = message })
-  await once(child, 'exit')
+  // A message may come after the exit of who sent it, never after the channel's end.
+  await Promise.all([once(child, 'exit'), once(child, 'disconnect')])
   if (found === null) return null
   const { about, bars, ...rest } = found
   return { about, date: new Date(started).toISOString(), seconds: Math.round((Date.now() - started) / 1000), load, bars: bars.map(judged), ...rest }

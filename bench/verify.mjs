@@ -20,7 +20,7 @@ export const variants = {
 export default {
   about: `Verification, a scope and a rate limit with its headers over a bare route with a response schema: SQLite by file, one pepper, usage off; ${KEYS} keys in turn, wrk, 32 connections.`,
 
-  async run ({ folder, rounds = 15, ...tools }) {
+  async run ({ folder, rounds = 11, ...tools }) {
     const { file, credentials } = await seedKeys(folder, KEYS)
     const results = await measure({
       ...tools, rounds, credentials, context: { file }, file: import.meta.filename, cases: Object.keys(variants).map((name) => ({ name }))
