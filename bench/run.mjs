@@ -54,7 +54,7 @@ async function run () {
       continue
     }
     results.benchmarks[name] = found
-    if (!values.json) console.log([`\n${name}: ${found.about}\n${found.date}, ${found.seconds} s, load ${found.load} before it`, tables(found.tables), found.bars.map((bar) => JSON.stringify(bar)).join('\n')].join('\n\n'))
+    if (!values.json) console.log([`\n${name}: ${found.about}\n${found.date}, ${found.seconds} s, load ${found.load} before it`, tables(found.tables), found.bars.map((bar) => JSON.stringify(bar)).join('\n')].filter((part) => part !== '').join('\n\n'))
   }
   if (values.json) console.log(JSON.stringify(results, null, 2))
   else console.log(`\n${summary(Object.values(results.benchmarks).flatMap(({ bars }) => bars))}`)

@@ -2,7 +2,7 @@
 
 const WIDTH = 720
 const HEIGHT = 400
-const PLOT = { left: 72, right: 24, top: 84, bottom: 56 }
+const PLOT = { left: 72, right: 40, top: 84, bottom: 56 }
 const LIGHT = ['#0b63ce', '#c2410c', '#15803d', '#7c3aed', '#b5179e']
 const DARK = ['#6cb0ff', '#ff9a5c', '#5fd38a', '#b79cff', '#ff8ad8']
 
