@@ -12,8 +12,10 @@ import { UsageError } from './support/usage-error.mjs'
 
 export const SERVER_CORE = '0'
 export const LOAD_CORE = '1'
-/** s */
-const WARM_UP = 1
+/** What a server answers before it is measured: by then its code is compiled. On a busy machine seconds would say nothing. */
+const WARM_UP_REQUESTS = 30_000
+/** s, at most */
+const WARM_UP = 6
 
 /** @throws UsageError if the machine cannot run benchmarks over HTTP */
 export function checkTools () {
@@ -56,7 +58,11 @@ export async function measure ({
   }
 
   note(`warming up ${servers.size} servers`)
-  for (const variant of servers.keys()) await run(all.find((one) => one.variant === variant), WARM_UP)
+  for (const variant of servers.keys()) {
+    for (let requests = 0, second = 0; requests < WARM_UP_REQUESTS && second < WARM_UP; second++) {
+      requests = (await run(all.find((one) => one.variant === variant), 1)).after.requests
+    }
+  }
   const results = new Map(all.map(({ name }) => [name, []]))
   for (let round = 0; round < rounds; round++) {
     note(`round ${round + 1} of ${rounds}`)

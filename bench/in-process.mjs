@@ -87,7 +87,7 @@ export default {
         ...SIZES.flatMap((size) => [
           // A million keys held are more than the heap that Node allows itself by default.
           { name: held(size), context: seeds.get(size), calls: 50_000, nodeOptions: ['--max-old-space-size=8192'] },
-          { name: asked(size), context: seeds.get(size), calls: 5000 }
+          { name: asked(size), context: seeds.get(size), calls: 10_000 }
         ]),
         { name: BETTER_AUTH, context: { file: betterAuth.file, keys: betterAuth.credentials.file }, calls: 200 }
       ]
