@@ -50,13 +50,12 @@ export function servicesOf (settings: CompleteOptions, guarded: Storage, log: Lo
   const limiter = keyLimiter(counter, limits)
   const policies = settings.policy === null ? noPolicies : policiesOf({ settings: settings.policy, clock, timeout, log })
   const { maxDelay, channel } = settings.revocation
-  const { cacheSize: maxSize } = settings.keys
-  const cache = maxDelay === 0 ? null : keyCache({ maxAge: maxDelay, maxSize, clock })
   const { keysVersion: version } = guarded
+  const memory = { maxAge: maxDelay, maxSize: settings.keys.cacheSize, clock }
   // Asked for its version a storage is as fresh as asked for the key itself.
-  const held = cache ?? (version === undefined ? null : versionedKeys({ version, maxSize }))
-  const forgetting = evictions({ cache, policies, channel, log })
-  const storage = cache === null && channel === null ? guarded : evictingStorage(guarded, forgetting)
+  const held = version !== undefined ? versionedKeys({ version, ...memory }) : maxDelay === 0 ? null : keyCache(memory)
+  const forgetting = evictions({ held, policies, channel, log })
+  const storage = held === null && channel === null ? guarded : evictingStorage(guarded, forgetting)
   const hasher = keyHasher(peppers)
   const rehashes = rehashQueue(storage)
   const sink = usage?.sink == null ? null : sinkQueue({ sink: usage.sink, log })

@@ -6,6 +6,7 @@ import { keyCache } from '../lib/keys/key-cache.js'
 import { generateKey, hasKeyShape } from '../lib/keys/key-format.js'
 import { keyHasher } from '../lib/keys/key-hash.js'
 import { keyLookup } from '../lib/keys/key-lookup.js'
+import { versionedKeys } from '../lib/keys/versioned-keys.js'
 import { testClock } from './helpers/app.js'
 import { storedKey } from './helpers/keys.js'
 
@@ -103,6 +104,53 @@ t.test('keys in memory', async (t) => {
     cache.evictKey('key_other')
     t.equal(cache.get('d1', clock.monotonic()), undefined)
     t.equal(cache.size, 0)
+  })
+})
+
+t.test('keys held by what they stand at', async (t) => {
+  const heldBy = (maxAge: number) => {
+    const clock = testClock()
+    const storage = { version: 1, asked: 0 }
+    const held = versionedKeys({ version: () => { storage.asked++; return storage.version }, maxAge, maxSize: 10, clock })
+    const holds = (digest: string): boolean => held.get(digest, held.stamp()) !== undefined
+    return { clock, storage, held, holds }
+  }
+
+  t.test('serve until that moves, and are asked for again then', async (t) => {
+    const { storage, held, holds } = heldBy(0)
+    const stamp = held.stamp()
+    held.put('d1', found('key_1'), stamp)
+    for (let turn = 0; turn < 5; turn++) t.ok(holds('d1'))
+    t.equal(storage.asked, 6, 'each request asks')
+    storage.version = -7
+    t.notOk(holds('d1'))
+    held.put('d1', found('key_1'), stamp)
+    t.notOk(holds('d1'), 'an answer to a question from before is none')
+    held.put('d1', found('key_1'), held.stamp())
+    t.ok(holds('d1'))
+    for (let place = 0; place < 100; place++) held.put(`d${place}`, found(`key_${place}`), held.stamp())
+    t.ok(held.size <= 10)
+  })
+
+  t.test('within a delay serve without a question, unless somebody says that something has changed', async (t) => {
+    for (const evict of ['evictKey', 'evictAccount', 'evictAll'] as const) {
+      const { clock, storage, held, holds } = heldBy(1000)
+      held.put('d1', found('key_1'), held.stamp())
+      storage.version = 2
+      clock.pass(999)
+      t.ok(holds('d1'))
+      t.equal(storage.asked, 1)
+      held[evict]('user_other')
+      t.notOk(holds('d1'), evict)
+      t.equal(storage.asked, 2)
+      held.put('d1', found('key_1'), held.stamp())
+      clock.pass(1000)
+      t.ok(holds('d1'), 'what has not changed is held for longer than the delay')
+      t.equal(storage.asked, 3)
+      storage.version = 3
+      clock.pass(1000)
+      t.notOk(holds('d1'), 'the delay is over')
+    }
   })
 })
 

@@ -15,6 +15,14 @@ export interface HeldKeys {
   readonly size: number
 }
 
+/** Keys that somebody may say have changed: what was asked for before is not served after. */
+export interface EvictableKeys extends HeldKeys {
+  evictKey (publicId: string): void
+  /** All keys of the account. */
+  evictAccount (accountId: string): void
+  evictAll (): void
+}
+
 /** A key, and the stamp of the question that it answered. */
 export interface HeldKey { readonly found: FoundKey, readonly stamp: number }
 

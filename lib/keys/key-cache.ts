@@ -1,17 +1,9 @@
 // Keys held in memory until they are too old, or somebody says that they have changed.
 import type { Clock } from '../time.js'
-import { TwoGenerations, type HeldKey, type HeldKeys } from './held-keys.js'
+import { TwoGenerations, type EvictableKeys, type HeldKey } from './held-keys.js'
 
 /** Evictions that are remembered at most; more than that, and everything that is held goes. */
 const MAX_EVICTIONS = 10_000
-
-/** A stamp is the monotonic time. */
-export interface KeyCache extends HeldKeys {
-  evictKey (publicId: string): void
-  /** All keys of the account. */
-  evictAccount (accountId: string): void
-  evictAll (): void
-}
 
 export interface KeyCacheParts {
   /** ms from the question that an answer may serve. */
@@ -22,10 +14,10 @@ export interface KeyCacheParts {
 }
 
 /**
- * An eviction is a note of when it came, and an answer serves only if it was asked for after that. So a question that was
+ * A stamp is the monotonic time. An eviction is a note of when it came, and an answer serves only if it was asked for after that. So a question that was
  * under way fills nothing, and a note is done with as soon as everything from before it is too old anyway.
  */
-export function keyCache ({ maxAge, maxSize, clock }: KeyCacheParts): KeyCache {
+export function keyCache ({ maxAge, maxSize, clock }: KeyCacheParts): EvictableKeys {
   const keys = new TwoGenerations(maxSize)
   const evictedKeys = new Map<string, number>()
   const evictedAccounts = new Map<string, number>()

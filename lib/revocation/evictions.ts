@@ -1,5 +1,5 @@
 // What has to be forgotten after a change: here at once, and on other instances through the channel.
-import type { KeyCache } from '../keys/key-cache.js'
+import type { EvictableKeys } from '../keys/held-keys.js'
 import { isPlainObject } from '../plain-object.js'
 import type { Policies } from '../policy/policies.js'
 import type { RevocationChannel } from './channel.js'
@@ -22,7 +22,7 @@ export interface Evictions {
 
 export interface EvictionsParts {
   /** null: no keys are held. */
-  readonly cache: Pick<KeyCache, 'evictKey' | 'evictAccount' | 'evictAll'> | null
+  readonly held: Pick<EvictableKeys, 'evictKey' | 'evictAccount' | 'evictAll'> | null
   readonly policies: Pick<Policies, 'invalidate' | 'invalidateAll'>
   readonly channel: RevocationChannel | null
   readonly log: Record<'info' | 'warn', (details: object, message: string) => void>
@@ -30,19 +30,19 @@ export interface EvictionsParts {
 
 type Message = { readonly keys: readonly string[] } | { readonly account: string } | { readonly policy: string }
 
-export function evictions ({ cache, policies, channel, log }: EvictionsParts): Evictions {
+export function evictions ({ held, policies, channel, log }: EvictionsParts): Evictions {
   let lost = false
   let failing = false
   let underWay = 0
 
   const forget = (message: Message): void => {
     if ('policy' in message) policies.invalidate(message.policy)
-    else if ('account' in message) cache?.evictAccount(message.account)
-    else for (const publicId of message.keys) cache?.evictKey(publicId)
+    else if ('account' in message) held?.evictAccount(message.account)
+    else for (const publicId of message.keys) held?.evictKey(publicId)
   }
 
   const forgetAll = (): void => {
-    cache?.evictAll()
+    held?.evictAll()
     policies.invalidateAll()
   }
 
