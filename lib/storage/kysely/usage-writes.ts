@@ -10,9 +10,6 @@ import { BATCH_SPACE, lastUses, MINUTE_MEMORY, totals } from './usage-batch.js'
 
 type Db = Kysely<Tables>
 
-/** Rows written in one statement, a few milliseconds. */
-const SLICE = 200
-
 export async function recordUsage ({ db, database }: On, batch: UsageBatch): Promise<void> {
   const before = await db.selectFrom('usage_batches').select('number').where('id', '=', batch.id).executeTakeFirst()
   if (before !== undefined) return
@@ -23,8 +20,8 @@ export async function recordUsage ({ db, database }: On, batch: UsageBatch): Pro
   if (events.length === 0) return
   const routes = await routeNumbers({ db, database }, events)
   const first = number * BATCH_SPACE
-  await inSlices(events, async (slice, start) => {
-    await db.insertInto('usage_events').values(slice.map((event, place) => ({
+  await inSlices(database.slice, events, async (slice, start) => {
+    await database.addEvents(db, slice.map((event, place) => ({
       hour: slotNumber(event.time, 'hour'),
       account_number: event.key.account,
       offset: event.time % HOUR,
@@ -36,20 +33,20 @@ export async function recordUsage ({ db, database }: On, batch: UsageBatch): Pro
       duration_us: Math.round(event.durationMs * 1000),
       failure_code: event.failureCode,
       request_id: event.requestId
-    }))).execute()
+    })))
   })
   for (const unit of ['minute', 'hour', 'day'] as const) {
-    await inSlices(totals(events, unit), async (slice) => { await database.addTotals(db, unit, slice) })
+    await inSlices(database.slice, totals(events, unit), async (slice) => { await database.addTotals(db, unit, slice) })
   }
   await db.deleteFrom('usage_minutes').where('minute', '<', slotNumber(batch.sealedAt - MINUTE_MEMORY, 'minute')).execute()
   await database.touchKeys(db, lastUses(events))
 }
 
 /** Writes rows a slice at a time with a turn of the event loop between: SQLite's driver works on it. One transaction all the same. */
-async function inSlices<T> (rows: readonly T[], write: (slice: readonly T[], start: number) => Promise<void>): Promise<void> {
-  for (let start = 0; start < rows.length; start += SLICE) {
+async function inSlices<T> (size: number, rows: readonly T[], write: (slice: readonly T[], start: number) => Promise<void>): Promise<void> {
+  for (let start = 0; start < rows.length; start += size) {
     if (start > 0) await nextTurn()
-    await write(rows.slice(start, start + SLICE), start)
+    await write(rows.slice(start, start + size), start)
   }
 }
 

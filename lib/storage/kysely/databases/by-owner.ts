@@ -1,7 +1,7 @@
 // What Postgres and MySQL do alike: usage is found by its owner, and what is removed is what meets a condition.
 import { sql, type Kysely, type RawBuilder } from 'kysely'
 import { HOUR } from '../../../time.js'
-import { slotNumber } from '../../slots.js'
+import { slotNumber, type SlotUnit } from '../../slots.js'
 import type { RecordedEvent, UsageQuery } from '../../storage.js'
 import type { Tables } from '../tables.js'
 import type { Database } from './database.js'
@@ -10,14 +10,6 @@ import { toRecordedEvent, type RecentRow } from './recent-row.js'
 type Db = Kysely<Tables>
 /** Deletes at most `limit` rows whose column meets the condition; answers how many. */
 type DeleteSome = (db: Db, table: keyof Tables, column: string, condition: RawBuilder<unknown>, limit: number) => Promise<number>
-
-export const countsByOwner: Database['countsOf'] = (account, { unit, start, end }) => {
-  const column = (name: string): RawBuilder<unknown> => sql.ref(`usage_${unit}s.${name}`)
-  // Rows of a pruned key count for nothing.
-  return sql`(select ${column(unit)} as slot, ${column('key_number')} as key_number, ${column('requests')} as requests, ${column('failures')} as failures
-    from ${sql.table(`usage_${unit}s`)} join ${sql.table('api_keys')} on ${sql.ref('api_keys.number')} = ${column('key_number')}
-    where ${column('account_number')} = ${account} and ${column(unit)} >= ${slotNumber(start, unit)} and ${column(unit)} < ${slotNumber(end, unit)})`
-}
 
 /**
  * @param join the word that joins what belongs to an event to it
@@ -49,15 +41,18 @@ export async function recentByOwner (
   return rows.map(toRecordedEvent)
 }
 
-export function removals (deleteSome: DeleteSome): Pick<Database, 'pruneEvents' | 'pruneTotals' | 'pruneAudit' | 'eraseUsage'> {
+/** @param slots a condition, besides that of the account, by which the totals of a unit are sought */
+export function removals (deleteSome: DeleteSome, slots: (unit: SlotUnit) => RawBuilder<unknown>): Pick<Database, 'pruneEvents' | 'pruneTotals' | 'pruneAudit' | 'eraseUsage'> {
   return {
     pruneEvents: async (db, hour, limit) => await deleteSome(db, 'usage_events', 'hour', sql`< ${hour}`, limit),
     pruneTotals: async (db, unit, slot, limit) => await deleteSome(db, `usage_${unit}s`, unit, sql`< ${slot}`, limit),
     pruneAudit: async (db, time, limit) => await deleteSome(db, 'audit_entries', 'time', sql`< ${time}`, limit),
 
     async eraseUsage (db, account, limit) {
-      for (const table of ['usage_events', 'usage_minutes', 'usage_hours', 'usage_days'] as const) {
-        const removed = await deleteSome(db, table, 'account_number', sql`= ${account}`, limit)
+      const events = await deleteSome(db, 'usage_events', 'account_number', sql`= ${account}`, limit)
+      if (events > 0) return events
+      for (const unit of ['minute', 'hour', 'day'] as const) {
+        const removed = await deleteSome(db, `usage_${unit}s`, 'account_number', sql`= ${account} ${slots(unit)}`, limit)
         if (removed > 0) return removed
       }
       return 0

@@ -1,5 +1,5 @@
 // What differs between the databases: the statements that their SQL has different words for.
-import type { InsertQueryBuilder, InsertResult, Kysely, RawBuilder, SelectQueryBuilder } from 'kysely'
+import type { Insertable, InsertQueryBuilder, InsertResult, Kysely, RawBuilder, SelectQueryBuilder } from 'kysely'
 import type { SlotUnit } from '../../slots.js'
 import type { RecordedEvent, UsageQuery } from '../../storage.js'
 import type { Tables } from '../tables.js'
@@ -25,6 +25,8 @@ export interface TransactionWords {
 /** Of rows that get a `number` from the database, whatever their table. */
 export type InsertNumbered = InsertQueryBuilder<Tables, any, InsertResult>
 
+export type EventRow = Insertable<Tables['usage_events']>
+
 export interface Database {
   readonly type: DatabaseType
   /** Null where writes take turns, see write-queue.ts. */
@@ -47,14 +49,18 @@ export interface Database {
   insertedNumber (query: InsertNumbered): Promise<number>
   /** Inserts the rows that are not there, and leaves those that are as they are. */
   insertMissing (query: InsertNumbered): Promise<void>
+  /** How many rows of usage a statement writes. */
+  readonly slice: number
+  /** In one statement. */
+  addEvents (db: Kysely<Tables>, events: readonly EventRow[]): Promise<void>
   /** Adds to the totals of a unit, in one statement. */
   addTotals (db: Kysely<Tables>, unit: SlotUnit, totals: readonly Total[]): Promise<void>
   /** Does the column hold the text, which is in lower case, whatever case the column's is in? */
   contains (column: string, text: string): RawBuilder<boolean>
   /** Moves `last_used_at` of keys forward, never back, in one statement. */
   touchKeys (db: Kysely<Tables>, last: ReadonlyMap<number, number>): Promise<void>
-  /** A table expression with one row a key and slot of the account: slot, key_number, requests, failures. */
-  countsOf (account: number, query: Pick<UsageQuery, 'unit' | 'start' | 'end'>): RawBuilder<unknown>
+  /** Is the slot in the column one of these? Said so that an account's totals are sought, and nobody else's are read. */
+  inSlots (column: RawBuilder<unknown>, first: number, last: number): RawBuilder<boolean>
   /** The newest requests, or failures, of the account in the window. */
   readRecent (db: Kysely<Tables>, account: number, query: UsageQuery, failuresOnly: boolean): Promise<RecordedEvent[]>
   /** Removes at most `limit` events of hours before `hour`; answers how many. */

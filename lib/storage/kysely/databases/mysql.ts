@@ -1,8 +1,9 @@
 // MySQL and MariaDB, in the SQL that both understand: rows are locked one by one, and usage is clustered by owner.
 import { sql, type Kysely, type RawBuilder } from 'kysely'
 import type { Tables } from '../tables.js'
-import { countsByOwner, recentByOwner, removals } from './by-owner.js'
+import { recentByOwner, removals } from './by-owner.js'
 import type { Database, TransactionWords } from './database.js'
+import { eventInserts } from './upserts.js'
 
 type Db = Kysely<Tables>
 
@@ -76,6 +77,7 @@ export const mysqlDatabase: Database = {
   async insertMissing (query) {
     await query.onDuplicateKeyUpdate({ number: sql`number` }).execute()
   },
+  ...eventInserts,
   async addTotals (db, unit, totals) {
     const rows = totals.map((row) => sql`(${row.slot}, ${row.account}, ${row.key}, ${row.requests}, ${row.failures})`)
     await sql`insert into ${sql.table(`usage_${unit}s`)} (${sql.ref(unit)}, account_number, key_number, requests, failures)
@@ -92,11 +94,11 @@ export const mysqlDatabase: Database = {
       where ${sql.ref('api_keys.last_used_at')} is null or ${sql.ref('api_keys.last_used_at')} < used.time`.execute(db)
   },
 
-  countsOf: countsByOwner,
+  inSlots: (column, first, last) => sql`${column} between ${first} and ${last}`,
   // From the events to the rest, in their order: the server might rather begin at a table that looks small, and sort.
   readRecent: async (db, account, query, failuresOnly) =>
     await recentByOwner(db, account, query, sql`straight_join`, failuresOnly ? sql`and ${sql.ref('usage_events.failed')} = 1` : sql``),
-  ...removals(deleteSome)
+  ...removals(deleteSome, () => sql``)
 }
 
 /** `lower` minds more letters than ASCII's. Of those, only what the text has can be found. */

@@ -5,7 +5,7 @@ import { slotNumber } from '../../slots.js'
 import type { Tables } from '../tables.js'
 import type { Database } from './database.js'
 import { toRecordedEvent, type RecentRow } from './recent-row.js'
-import { upserts } from './upserts.js'
+import { eventInserts, upserts } from './upserts.js'
 
 type Db = Kysely<Tables>
 
@@ -37,6 +37,14 @@ export const sqliteDatabase: Database = {
   takeTurn: async () => {},
   locking: (query) => query,
   ...upserts,
+  ...eventInserts,
+  async addTotals (db, unit, totals) {
+    const rows = totals.map((row) => sql`(${row.slot}, ${row.account}, ${row.key}, ${row.requests}, ${row.failures})`)
+    await sql`insert into ${sql.table(`usage_${unit}s`)} as totals (${sql.ref(unit)}, account_number, key_number, requests, failures)
+      values ${sql.join(rows)}
+      on conflict (${sql.ref(unit)}, account_number, key_number)
+      do update set requests = totals.requests + excluded.requests, failures = totals.failures + excluded.failures`.execute(db)
+  },
 
   contains: (column, text) => sql<boolean>`instr(lower(${sql.ref(column)}), ${text}) > 0`,
 
@@ -50,15 +58,9 @@ export const sqliteDatabase: Database = {
       .execute()
   },
 
-  countsOf (account, { unit, start, end }) {
-    const column = (name: string): RawBuilder<unknown> => sql.ref(`usage_${unit}s.${name}`)
-    // The slots one by one: the key of the table begins with the slot, so each is one seek. Rows of a pruned key count for nothing.
-    return sql`(with recursive slots (slot) as (
-          select ${slotNumber(start, unit)} union all select slot + 1 from slots where slot + 1 < ${slotNumber(end, unit)})
-        select slots.slot, ${column('key_number')} as key_number, ${column('requests')} as requests, ${column('failures')} as failures
-        from slots cross join ${sql.table(`usage_${unit}s`)} on ${column(unit)} = slots.slot and ${column('account_number')} = ${account}
-        cross join ${sql.table('api_keys')} on ${sql.ref('api_keys.number')} = ${column('key_number')})`
-  },
+  // One by one, each a seek: the keys of the totals begin with the slot.
+  inSlots: (column, first, last) => sql`${column} in (
+    with recursive slots (slot) as (select ${first} union all select slot + 1 from slots where slot < ${last}) select slot from slots)`,
 
   /**
    * One seek an hour, newest hour first, until there are enough: that depends on `hours` being the outer loop (cross join

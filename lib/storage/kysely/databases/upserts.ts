@@ -1,21 +1,24 @@
-// What SQLite and Postgres say alike of rows that may be there already.
-import { sql } from 'kysely'
+// What the databases say alike of rows that are written, some of which may be there already.
 import type { Database } from './database.js'
 
-export const upserts: Pick<Database, 'insertedNumber' | 'insertMissing' | 'addTotals'> = {
+/** Rows in one statement: a few milliseconds, for which SQLite's driver stops the event loop. */
+const SLICE = 200
+
+/** On SQLite and Postgres. */
+export const upserts: Pick<Database, 'insertedNumber' | 'insertMissing'> = {
   async insertedNumber (query) {
     return (await query.returning('number').executeTakeFirstOrThrow()).number
   },
 
   async insertMissing (query) {
     await query.onConflict((conflict) => conflict.doNothing()).execute()
-  },
+  }
+}
 
-  async addTotals (db, unit, totals) {
-    const rows = totals.map((row) => sql`(${row.slot}, ${row.account}, ${row.key}, ${row.requests}, ${row.failures})`)
-    await sql`insert into ${sql.table(`usage_${unit}s`)} as totals (${sql.ref(unit)}, account_number, key_number, requests, failures)
-      values ${sql.join(rows)}
-      on conflict (${sql.ref(unit)}, account_number, key_number)
-      do update set requests = totals.requests + excluded.requests, failures = totals.failures + excluded.failures`.execute(db)
+/** On SQLite and MySQL. */
+export const eventInserts: Pick<Database, 'slice' | 'addEvents'> = {
+  slice: SLICE,
+  async addEvents (db, events) {
+    await db.insertInto('usage_events').values(events).execute()
   }
 }
