@@ -15,11 +15,18 @@ export class ValuesPlugin implements KyselyPlugin {
   }
 
   async transformResult ({ result }: PluginTransformResultArgs): Promise<QueryResult<UnknownRow>> {
+    const [first] = result.rows
+    if (first === undefined) return result
+    const names = Object.keys(first)
+    const numbers = names.filter((name) => NUMBERS.has(name))
+    const others = names.filter((name) => !NUMBERS.has(name))
     for (const row of result.rows) {
-      for (const [name, value] of Object.entries(row)) {
-        if (value === null || typeof value === 'number') continue
-        if (NUMBERS.has(name)) row[name] = Number(value)
-        else if (Buffer.isBuffer(value)) row[name] = value.toString()
+      for (const name of numbers) {
+        if (row[name] !== null) row[name] = Number(row[name])
+      }
+      for (const name of others) {
+        const value = row[name]
+        if (Buffer.isBuffer(value)) row[name] = value.toString()
       }
     }
     return result
