@@ -5,12 +5,13 @@ import { mysqlDatabase } from './databases/mysql.js'
 import { postgresDatabase } from './databases/postgres.js'
 import { sqliteDatabase } from './databases/sqlite.js'
 import { ValuesPlugin } from './databases/values.js'
+import { foundByFunction, foundBySelect, type FindKeys } from './found-keys.js'
 import { keysVersionOf, selectKeysVersion } from './keys-version.js'
 import { serverTransactions } from './server-transactions.js'
 import { MEMORY, openSqliteFile } from './sqlite.js'
 import type { KyselyStorageOptions } from './storage-options.js'
 import { TableNamesPlugin, type TableNames } from './table-names.js'
-import type { FoundRow, Tables } from './tables.js'
+import type { Tables } from './tables.js'
 import { CHECKPOINT } from './usage-messages.js'
 import { usageThread, type UsageThread } from './usage-thread.js'
 import { writeQueue, type Write } from './write-queue.js'
@@ -24,7 +25,7 @@ export interface Connections {
   /** For lists and snapshots. */
   readonly reader: Kysely<Tables>
   /** For verification: the fastest way there is. */
-  find (query: CompiledQuery<FoundRow>): FoundRow[] | Promise<FoundRow[]>
+  readonly find: FindKeys
   /** What keys stand at; null where that is not known at once. */
   readonly keysVersion: (() => number) | null
   /** Leaves nothing of what was deleted in a log of the database. */
@@ -46,7 +47,7 @@ export async function connect (options: KyselyStorageOptions, names: TableNames,
       write: writeQueue(file.writer.withPlugin(plugin), timeout),
       usage,
       reader,
-      find: (query) => file.all(query),
+      find: foundBySelect(reader, (query) => file.all(query)),
       // Its own connection's commits do not move what tells of others'.
       keysVersion: options.file === MEMORY ? null : keysVersionOf(file, selectKeysVersion(reader)),
       emptyLog: file.emptyLog,
@@ -62,12 +63,13 @@ export async function connect (options: KyselyStorageOptions, names: TableNames,
   // SQLite's driver gives numbers and text: there every row would be looked through for nothing.
   const bare = transactions === null ? db.withoutPlugins() : db.withoutPlugins().withPlugin(new ValuesPlugin())
   const ours = bare.withPlugin(plugin)
+  const run = async <R>(query: CompiledQuery<R>): Promise<R[]> => (await bare.executeQuery(query)).rows
   return {
     database,
     write: transactions === null ? writeQueue(ours, timeout) : serverTransactions(ours, timeout, transactions),
     usage: null,
     reader: ours,
-    find: async (query) => (await bare.executeQuery(query)).rows,
+    find: database.type === 'postgres' ? foundByFunction(ours, run) : foundBySelect(ours, run),
     keysVersion: null,
     emptyLog () {},
     close: async () => { if ('dialect' in options) await db.destroy() }

@@ -1,8 +1,9 @@
 // The storage port on SQL through Kysely: runs the statements in their transactions.
-import type { CompiledQuery, Kysely } from 'kysely'
+import type { Kysely } from 'kysely'
 import type { FoundKey } from '../../keys/api-key.js'
 import type { ChangeContext, KeyIntention } from '../../keys/key-changes.js'
 import { keyIntentions } from '../../keys/key-lifecycle.js'
+import { andThen } from '../../time.js'
 import type { KeyOutcome, Storage } from '../storage.js'
 import * as accounts from './account-queries.js'
 import * as audit from './audit-queries.js'
@@ -29,8 +30,6 @@ export function kyselyStorage (options: KyselyStorageOptions = { file: './self-s
   const names = checkOptions(options)
   const migrate = options.migrate ?? ('file' in options ? 'start' : 'never')
   let opened: Connections | undefined
-  /** The lookup of a key by so many digests, compiled once: building it costs more than running it. */
-  const lookups = new Map<number, CompiledQuery<FoundRow>>()
 
   const connections = (): Connections => {
     if (opened === undefined) throw new Error('The storage is not open.')
@@ -67,14 +66,6 @@ export function kyselyStorage (options: KyselyStorageOptions = { file: './self-s
     },
 
     findKeyByHash (digests) {
-      const { find } = connections()
-      if (digests.length === 0) return null
-      const hashes = digests.map(({ hash }) => hash)
-      let lookup = lookups.get(hashes.length)
-      if (lookup === undefined) {
-        lookup = keys.keyByHash(reader(), hashes).compile()
-        lookups.set(hashes.length, lookup)
-      }
       const keyAmong = (rows: FoundRow[]): FoundKey | null => {
         for (const { hash, pepperId } of digests) {
           const same = rows.filter((one) => one.key_hash === hash && one.pepper_id === pepperId)
@@ -83,8 +74,7 @@ export function kyselyStorage (options: KyselyStorageOptions = { file: './self-s
         }
         return null
       }
-      const rows = find({ ...lookup, parameters: hashes })
-      return rows instanceof Promise ? rows.then(keyAmong) : keyAmong(rows)
+      return andThen(connections().find(digests.map(({ hash }) => hash)), keyAmong)
     },
     ...('file' in options && options.file !== MEMORY && { keysVersion: () => connections().keysVersion!() }),
     findKey: async (publicId) => await keys.findKey(reader(), publicId),

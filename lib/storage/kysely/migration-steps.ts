@@ -38,7 +38,8 @@ export function statementsOf (db: Kysely<Tables>, { step, name, breaking, sql: t
   const table = schema === null ? prefix : `${sql.id(schema).compile(db).sql}.${prefix}`
   // An index is in the schema of its table, and is made without naming it.
   const named = (statement: string): string => statement.trim().replace(/\{(prefix|index)\}/g, (_, kind) => kind === 'prefix' ? table : prefix)
-  const statements = text.split(/;\s*$/m).filter((statement) => statement.trim() !== '').map((statement) => sql.raw(named(statement)).compile(db))
+  // A line that is indented goes on with the statement before it.
+  const statements = text.split(/;\s*\n(?=\S)/).map((statement) => sql.raw(named(statement)).compile(db))
   const row = { step: sql.lit(step), name: sql.lit(name), breaking: sql.lit(breaking ? 1 : 0), applied_at: sql.lit(now) }
   return [...statements, db.insertInto('migrations').values(row).compile()]
 }

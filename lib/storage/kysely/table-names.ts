@@ -5,7 +5,7 @@ import {
   type UnknownRow
 } from 'kysely'
 import type { DatabaseType } from './databases/database.js'
-import { INDEX_NAMES, TABLE_NAMES } from './tables.js'
+import { FUNCTION_NAMES, INDEX_NAMES, TABLE_NAMES } from './tables.js'
 
 /** What stands before the name of every table. */
 export interface TableNames {
@@ -49,12 +49,12 @@ class TableNamesTransformer extends OperationNodeTransformer {
 
   protected override transformSchemableIdentifier (node: SchemableIdentifierNode): SchemableIdentifierNode {
     const { name } = node.identifier
-    const isTable = TABLE_NAMES.has(name)
-    if (!isTable && !INDEX_NAMES.has(name)) return node
+    const inSchema = TABLE_NAMES.has(name) || FUNCTION_NAMES.has(name)
+    if (!inSchema && !INDEX_NAMES.has(name)) return node
     const { prefix, schema } = this.#names
     const identifier = IdentifierNode.create(prefix + name)
     // An index is in the schema of its table, and is named without it.
-    return isTable && schema !== null ? { ...node, schema: IdentifierNode.create(schema), identifier } : { ...node, identifier }
+    return inSchema && schema !== null ? { ...node, schema: IdentifierNode.create(schema), identifier } : { ...node, identifier }
   }
 }
 

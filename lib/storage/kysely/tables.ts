@@ -101,6 +101,8 @@ export const TABLE_NAMES: ReadonlySet<string> = new Set<keyof Tables>([
   'accounts', 'api_keys', 'api_key_versions', 'sites', 'audit_entries', 'remembered_requests', 'usage_routes', 'usage_batches',
   'usage_events', 'usage_minutes', 'usage_hours', 'usage_days', 'keys_version', 'migrations'
 ])
+/** The functions that a query names. */
+export const FUNCTION_NAMES: ReadonlySet<string> = new Set(['find_keys'])
 /** The indexes that a query names. */
 export const INDEX_NAMES: ReadonlySet<string> = new Set(['usage_failures'])
 

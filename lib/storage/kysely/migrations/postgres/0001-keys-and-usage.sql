@@ -95,6 +95,7 @@ create table {prefix}usage_events (
 );
 
 create index {index}usage_events_by_account on {prefix}usage_events (account_number, hour desc, "offset" desc, sequence desc);
+
 create index {index}usage_failures on {prefix}usage_events (account_number, hour desc, "offset" desc, sequence desc)
   where status >= 400;
 create index {index}usage_events_to_prune on {prefix}usage_events using brin (hour);
