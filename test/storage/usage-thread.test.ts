@@ -1,7 +1,7 @@
 // The thread that writes usage to a SQLite file: the same rows as without it, once each, whatever happens to it.
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { pathToFileURL } from 'node:url'
@@ -11,6 +11,7 @@ import { Kysely, SqliteDialect } from 'kysely'
 import t, { type Test } from 'tap'
 import { ulid } from '../../lib/crypto.js'
 import type { StoredKey } from '../../lib/keys/api-key.js'
+import { usageRecordingCases } from '../../lib/storage/contract/usage-recording.js'
 import { kyselyStorage } from '../../lib/storage/kysely/index.js'
 import { decodeBatch, encodeBatch } from '../../lib/storage/kysely/usage-messages.js'
 import { usageStatements } from '../../lib/storage/kysely/usage-statements.js'
@@ -18,7 +19,7 @@ import { usageThread, type UsageThread } from '../../lib/storage/kysely/usage-th
 import { slotStart } from '../../lib/storage/slots.js'
 import type { Storage, UsageBatch, UsageEvent } from '../../lib/storage/storage.js'
 import { DAY, HOUR, MINUTE } from '../../lib/time.js'
-import { ACCOUNT, event, failure, issue, NOW, OTHER_ACCOUNT, record } from '../helpers/keys.js'
+import { ACCOUNT, event, failure, issue, NOW, OTHER_ACCOUNT, record, revoking } from '../helpers/keys.js'
 
 /** ms. A thread takes a second and more to start under the test runner, and others are at work on the machine. */
 const TIMEOUT = 60_000
@@ -311,6 +312,24 @@ function program (file: string, text: string): { script: string, env: NodeJS.Pro
   const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(NODE_V8_COVERAGE|NODE_OPTIONS|_?TAP.*)$/.test(name)))
   return { script, env }
 }
+
+t.test('old usage is removed beside the event loop, where a thread runs', async (t) => {
+  const { storage, key } = await opened(t)
+  await storage.revokeKey(revoking(key))
+  await record(storage, many(key, 300))
+  const name = 'pruning usage removes what is older, a bounded number of rows at a time, and leaves what is younger'
+  await usageRecordingCases[name]!(storage)
+})
+
+t.test('the log is emptied beside the event loop, and waits for who is at work in it', async (t) => {
+  const on = await opened(t)
+  const thread = await startedOn(t, on, TIMEOUT)
+  on.handle.exec('begin immediate')
+  setTimeout(() => { on.handle.exec('commit') }, 50)
+  t.not(statSync(`${on.file}-wal`).size, 0)
+  await thread.emptyLog()
+  t.equal(statSync(`${on.file}-wal`).size, 0)
+})
 
 t.test('a process that has nothing else to do ends, and what it was told is recorded is there', async (t) => {
   for (const last of ['', 'await storage.close()']) {

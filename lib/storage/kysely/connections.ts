@@ -29,7 +29,7 @@ export interface Connections {
   /** What keys stand at; null where that is not known at once. */
   readonly keysVersion: (() => number) | null
   /** Leaves nothing of what was deleted in a log of the database. */
-  emptyLog (): void
+  emptyLog (): Promise<void>
   close (): Promise<void>
 }
 
@@ -50,7 +50,10 @@ export async function connect (options: KyselyStorageOptions, names: TableNames,
       find: foundBySelect(reader, (query) => file.all(query)),
       // Its own connection's commits do not move what tells of others'.
       keysVersion: options.file === MEMORY ? null : keysVersionOf(file, selectKeysVersion(reader)),
-      emptyLog: file.emptyLog,
+      async emptyLog () {
+        if (usage?.running === true) await usage.emptyLog()
+        else file.emptyLog()
+      },
       async close () {
         await usage?.close()
         await file.close()
@@ -71,7 +74,7 @@ export async function connect (options: KyselyStorageOptions, names: TableNames,
     reader: ours,
     find: database.type === 'postgres' ? foundByFunction(ours, run) : foundBySelect(ours, run),
     keysVersion: null,
-    emptyLog () {},
+    emptyLog: async () => {},
     close: async () => { if ('dialect' in options) await db.destroy() }
   }
 }

@@ -100,7 +100,7 @@ export function kyselyStorage (options: KyselyStorageOptions = { file: './self-s
     pruneAudit: async (before, limit) => await write(async ({ db, database }) => await database.pruneAudit(db, before, limit)),
     async eraseAccount (accountId, limit) {
       const removed = await write(async (on) => await accounts.eraseAccount(on, accountId, limit))
-      if (removed === 0) connections().emptyLog()
+      if (removed === 0) await connections().emptyLog()
       return removed
     },
 
@@ -110,6 +110,9 @@ export function kyselyStorage (options: KyselyStorageOptions = { file: './self-s
       else await write(async (on) => { await recordUsage(on, batch) })
     },
     readUsage: async (query) => await readUsage(reading(), query),
-    pruneUsage: async (before, limit) => await write(async (on) => await pruneUsage(on, before, limit))
+    async pruneUsage (before, limit) {
+      const { usage } = connections()
+      return usage?.running === true ? await usage.prune(before, limit) : await write(async (on) => await pruneUsage(on, before, limit))
+    }
   }
 }

@@ -12,11 +12,15 @@ export interface ThreadSettings {
   readonly timeout: number
 }
 
-/** `deadline`: by `sharedTime`. */
-export type Request = 'close' | { readonly batch: BatchMessage, readonly deadline: number }
+export type Work =
+  | { readonly record: BatchMessage }
+  | { readonly prune: { readonly before: number, readonly limit: number } }
+  | { readonly emptyLog: true }
+/** `deadline`: by `sharedTime`. The next one is sent when this one was answered. */
+export type Request = 'close' | { readonly work: Work, readonly deadline: number }
 
-/** To a batch: that it is recorded, or why it is not. */
-export type Answer = null | { readonly message: string, readonly code: unknown }
+/** `removed`: rows, of a prune. A copy of an error would lack its code. */
+export type Answer = { readonly removed: number } | { readonly error: { readonly message: string, readonly code: unknown } }
 
 /** A batch as numbers, in memory that is handed over, and each text once: its events would be copied one by one, on the event loop. */
 export interface BatchMessage {

@@ -8,7 +8,12 @@ import { BATCH_SPACE, lastUses, MINUTE_MEMORY, totals } from './usage-batch.js'
 /** Rows of one statement: a call costs half of what a row does. */
 const ROWS = 32
 
-type Write = (values: readonly unknown[]) => number
+/** Runs a statement for rows that come one by one, many at a time. */
+interface Rows {
+  add (...row: unknown[]): void
+  /** Runs it for those that are left. @returns how many rows it changed */
+  end (): number
+}
 
 /** @returns what records a batch. A transaction is open around it, and is rolled back if it throws */
 export function usageStatements (db: Handle, prefix: string): (batch: UsageBatch) => void {
@@ -23,7 +28,7 @@ export function usageStatements (db: Handle, prefix: string): (batch: UsageBatch
   const insertRoute = db.prepare(`insert into ${prefix}usage_routes (method, route) values (?, ?)`)
   const insertEvents = inRows(db, 11, (rows) => `insert or fail into ${prefix}usage_events (hour, account_number, offset, sequence,
     key_number, key_version, route_number, status, duration_us, failure_code, request_id) values ${rows}`)
-  const totalsOf = (unit: SlotUnit): Write => inRows(db, 5, (rows) => `insert or fail into ${prefix}usage_${unit}s as total
+  const totalsOf = (unit: SlotUnit): (() => Rows) => inRows(db, 5, (rows) => `insert or fail into ${prefix}usage_${unit}s as total
     (${unit}, account_number, key_number, requests, failures) values ${rows} on conflict (${unit}, account_number, key_number)
     do update set requests = total.requests + excluded.requests, failures = total.failures + excluded.failures`)
   const addTotals = { minute: totalsOf('minute'), hour: totalsOf('hour'), day: totalsOf('day') }
@@ -31,7 +36,9 @@ export function usageStatements (db: Handle, prefix: string): (batch: UsageBatch
   /** Moves last uses forward. A key may be pruned between its last request and the flush. */
   const touchedEvents = (events: readonly UsageEvent[]): readonly UsageEvent[] => {
     const last = lastUses(events)
-    if (touchKeys([...last].flat()) === last.size) return events
+    const touched = touchKeys()
+    for (const [key, time] of last) touched.add(key, time)
+    if (touched.end() === last.size) return events
     const kept = new Set([...last.keys()].filter((key) => findKey.get(key) !== undefined))
     return events.filter(({ key }) => kept.has(key.key))
   }
@@ -56,35 +63,44 @@ export function usageStatements (db: Handle, prefix: string): (batch: UsageBatch
     const first = Number(lastInsertRowid) * BATCH_SPACE
     // What is near in the table goes in together: by account, the newest first.
     const order = Float64Array.from(events, ({ key }, place) => key.account * BATCH_SPACE + place).sort().reverse()
-    const rows: unknown[] = []
+    const inserted = insertEvents()
     for (const one of order) {
       const place = one % BATCH_SPACE
       const { key, time, method, route, status, durationMs, failureCode, requestId } = events[place]!
-      rows.push(
+      inserted.add(
         slotNumber(time, 'hour'), key.account, time % HOUR, first + place, key.key, key.version, routeNumber(method, route), status,
         Math.round(durationMs * 1000), failureCode, requestId
       )
     }
-    insertEvents(rows)
+    inserted.end()
     for (const unit of ['minute', 'hour', 'day'] as const) {
-      addTotals[unit](totals(events, unit).flatMap(({ slot, account, key, requests, failures }) => [slot, account, key, requests, failures]))
+      const added = addTotals[unit]()
+      for (const { slot, account, key, requests, failures } of totals(events, unit)) added.add(slot, account, key, requests, failures)
+      added.end()
     }
     forgetMinutes.run(slotNumber(sealedAt - MINUTE_MEMORY, 'minute'))
   }
 }
 
-/** @returns what runs the statement for all rows of so many values, and counts the rows that changed */
-function inRows (db: Handle, columns: number, statementOf: (rows: string) => string): Write {
+/** @returns what begins to run the statement, written for so many rows as it needs, for rows of so many columns */
+function inRows (db: Handle, columns: number, statementOf: (rows: string) => string): () => Rows {
   const row = `(${Array(columns).fill('?').join()})`
   const one = db.prepare(statementOf(row))
   const many = db.prepare(statementOf(Array(ROWS).fill(row).join()))
-  return (values) => {
+  return () => {
+    const values: unknown[] = []
     let changes = 0
-    for (let at = 0; at < values.length;) {
-      const length = values.length - at >= columns * ROWS ? columns * ROWS : columns
-      changes += (length === columns ? one : many).run(values.slice(at, at + length)).changes
-      at += length
+    return {
+      add (...row) {
+        values.push(...row)
+        if (values.length < columns * ROWS) return
+        changes += many.run(values).changes
+        values.length = 0
+      },
+      end () {
+        for (let at = 0; at < values.length; at += columns) changes += one.run(values.slice(at, at + columns)).changes
+        return changes
+      }
     }
-    return changes
   }
 }

@@ -1,10 +1,10 @@
-// Hands batches of usage to a thread of their own, one at a time. It is started by the first large one, and anew where it has ended.
+// Hands usage to a thread of its own, one piece of work at a time. It is started by the first large batch, and anew where it has ended.
 import { once } from 'node:events'
 import { resolve } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { within } from '../../time.js'
 import type { UsageBatch } from '../storage.js'
-import { encodeBatch, sharedTime, type Answer, type Request, type ThreadSettings } from './usage-messages.js'
+import { encodeBatch, sharedTime, type Answer, type Request, type ThreadSettings, type Work } from './usage-messages.js'
 import { tooLate } from './write-lock.js'
 
 /** Events that are few: while no thread runs, one is not started for them. A few milliseconds on the event loop cost a small host less. */
@@ -13,10 +13,16 @@ const FEW = 200
 const END = 1500
 
 export interface UsageThread {
+  /** Is there one now? */
+  readonly running: boolean
   /** Is the batch for the thread? */
   takes (batch: UsageBatch): boolean
-  /** Rejects where the batch is not committed within `timeout` ms. */
+  // Each rejects where it is not done within `timeout` ms.
   record (batch: UsageBatch): Promise<void>
+  /** Removes old usage; answers how many rows. */
+  prune (before: number, limit: number): Promise<number>
+  /** Moves what the write-ahead log holds into the file, and empties it. */
+  emptyLog (): Promise<void>
   /** Ends the thread when it has written what it was given. */
   close (): Promise<void>
 }
@@ -42,29 +48,36 @@ export function usageThread (file: string, prefix: string, timeout: number, onSt
     return { worker, ended }
   }
 
-  const send = async (batch: UsageBatch, deadline: number): Promise<void> => {
+  /** @param work encoded when its turn has come, and then handed over */
+  const send = async (work: () => Work, deadline: number): Promise<number> => {
     if (closed || sharedTime() >= deadline) throw tooLate(timeout)
     const { worker, ended } = running ??= start()
     worker.ref()
-    const message = encodeBatch(batch)
-    worker.postMessage({ batch: message, deadline } satisfies Request, [message.numbers.buffer])
+    const request = { work: work(), deadline } satisfies Request
+    worker.postMessage(request, 'record' in request.work ? [request.work.record.numbers.buffer] : [])
     const [answer] = await Promise.race([once(worker, 'message'), ended]) as [Answer]
     worker.unref()
-    if (answer !== null) throw Object.assign(new Error(answer.message), { code: answer.code })
+    if ('removed' in answer) return answer.removed
+    throw Object.assign(new Error(answer.error.message), { code: answer.error.code })
+  }
+
+  const inTurn = async (work: () => Work): Promise<number> => {
+    const deadline = sharedTime() + timeout
+    const before = last
+    const done = (async () => {
+      await before.catch(() => {})
+      return await send(work, deadline)
+    })()
+    last = done
+    return await within(timeout, done, () => tooLate(timeout))
   }
 
   return {
+    get running () { return running !== null },
     takes: ({ events }) => running !== null || events.length > FEW,
-    async record (batch) {
-      const deadline = sharedTime() + timeout
-      const before = last
-      const done = (async () => {
-        await before.catch(() => {})
-        await send(batch, deadline)
-      })()
-      last = done
-      await within(timeout, done, () => tooLate(timeout))
-    },
+    async record (batch) { await inTurn(() => ({ record: encodeBatch(batch) })) },
+    prune: async (before, limit) => await inTurn(() => ({ prune: { before, limit } })),
+    async emptyLog () { await inTurn(() => ({ emptyLog: true })) },
     async close () {
       const drained = async (): Promise<void> => {
         await last.catch(() => {})

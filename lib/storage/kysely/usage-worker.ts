@@ -1,7 +1,7 @@
 // The thread that writes usage to a SQLite file, on a connection of its own: it may wait for the disk and for the write lock.
 import { parentPort, workerData } from 'node:worker_threads'
 import type { Database as Handle } from 'better-sqlite3'
-import { CHECKPOINT, decodeBatch, sharedTime, type Answer, type Request, type ThreadSettings } from './usage-messages.js'
+import { CHECKPOINT, decodeBatch, sharedTime, type Answer, type Request, type ThreadSettings, type Work } from './usage-messages.js'
 import { usageStatements } from './usage-statements.js'
 import { isBusy, lockTurns, POLL, tooLate } from './write-lock.js'
 
@@ -17,13 +17,13 @@ const commit = db.prepare('commit')
 const turns = lockTurns()
 const sleeper = new Int32Array(new SharedArrayBuffer(4))
 
-port.on('message', (request: Request) => {
+port.on('message', async (request: Request) => {
   if (request === 'close') {
     db.close()
     port.close()
     return
   }
-  port.postMessage(answerTo(request))
+  port.postMessage(await answerTo(request))
 })
 
 async function open (): Promise<Handle> {
@@ -40,31 +40,43 @@ async function open (): Promise<Handle> {
   return db
 }
 
-function answerTo ({ batch, deadline }: Exclude<Request, 'close'>): Answer {
-  try {
-    inTransaction(deadline, () => { record(decodeBatch(batch)) })
-    return null
-  } catch (error) {
-    // A copy of an error would lack its code.
-    const { message, code } = error as Error & { code?: unknown }
-    return { message, code }
-  }
-}
-
-/** Does the work, and commits it before the deadline: nobody waits for a late answer, and what is late must not happen behind the caller's back. */
-function inTransaction (deadline: number, work: () => void): void {
+async function answerTo ({ work, deadline }: Exclude<Request, 'close'>): Promise<Answer> {
   const checkTime = (): void => {
     if (sharedTime() >= deadline) throw tooLate(timeout)
   }
-  sleep(turns.pause(performance.now()))
-  while (!begun()) {
-    checkTime()
-    sleep(1 + Math.random() * (POLL - 1))
-  }
   try {
-    work()
+    return { removed: await resultOf(work, checkTime) }
+  } catch (error) {
+    const { message, code } = error as Error & { code?: unknown }
+    return { error: { message, code } }
+  }
+}
+
+async function resultOf (work: Work, checkTime: () => void): Promise<number> {
+  if ('record' in work) {
+    await inTransaction(checkTime, () => { record(decodeBatch(work.record)) })
+    return 0
+  }
+  if ('prune' in work) {
+    const { before, limit } = work.prune
+    // Kysely is loaded by the first one, an hour's work.
+    const { pruneOver } = await import('./usage-pruning.js')
+    return await inTransaction(checkTime, async () => await pruneOver(db, prefix, before, limit))
+  }
+  // Busy: another connection is at work in the log.
+  while ((db.pragma('wal_checkpoint(truncate)') as Array<{ busy: number }>)[0]!.busy === 1) wait(checkTime)
+  return 0
+}
+
+/** Does the work, and commits it in time: nobody waits for a late answer, and what is late must not happen behind the caller's back. */
+async function inTransaction<T> (checkTime: () => void, work: () => T | Promise<T>): Promise<T> {
+  sleep(turns.pause(performance.now()))
+  while (!begun()) wait(checkTime)
+  try {
+    const result = await work()
     checkTime()
     commit.run()
+    return result
   } finally {
     if (db.inTransaction) db.exec('rollback')
     turns.ended(performance.now())
@@ -80,6 +92,12 @@ function begun (): boolean {
     if (isBusy(error)) return false
     throw error
   }
+}
+
+/** Until the next try. */
+function wait (checkTime: () => void): void {
+  checkTime()
+  sleep(1 + Math.random() * (POLL - 1))
 }
 
 function sleep (ms: number): void {
