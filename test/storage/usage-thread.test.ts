@@ -293,7 +293,12 @@ t.test('changes of keys get the lock between batches', async (t) => {
 t.test('an erased account whose last use the thread has written can be read in no file', async (t) => {
   const { file, storage, key } = await opened(t)
   const mark = 'label to erase'
-  const keys = await Promise.all(Array.from({ length: 30 }, async (_none, number) => await issue(storage, { accountId: OTHER_ACCOUNT, label: `${mark} ${number}` })))
+  // So few that there is room beside them: a row that grows is moved there, and its old place stays.
+  const keys: StoredKey[] = []
+  for (const number of [1, 2, 3]) {
+    await issue(storage)
+    keys.push(await issue(storage, { accountId: OTHER_ACCOUNT, label: `${mark} ${number}` }))
+  }
   await record(storage, [...many(key, 300), ...keys.map((one) => event(one, NOW))])
   const found = (): string[] => [file, `${file}-wal`].filter((one) => existsSync(one) && readFileSync(one).includes(mark))
   t.not(found().length, 0)
