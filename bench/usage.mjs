@@ -9,8 +9,8 @@ const SMALL = 1_000_000
 
 export default {
   about: '10 M usage events of 30 days, 10 000 keys and 1 251 accounts (one with 5 000 keys and 1 M events, the others\' 9 M unevenly spread), 3 % failures, in a SQLite file and in Postgres, ' +
-    'with 1 M beside it for growth. Snapshots by app.selfServeKeys.usage.snapshot; the rest through the storage port with default options: batches of 1 000 drawn from the same keys ' +
-    '(some 580 different ones a batch), written as fast as it goes by one instance (SQLite) or two (Postgres), or with pauses, or as the day after at its own pace; then the first day is pruned in steps of 2 000.',
+    'with 1 M beside it for growth. Snapshots by app.selfServeKeys.usage.snapshot; the rest through the storage port with default options: batches of events drawn from the same keys, ' +
+    '8 000 as fast as it goes by one instance (SQLite) or two (Postgres), 1 000 (some 580 different keys) with pauses, or as the day after at its own pace; then the first day is pruned in steps of 2 000.',
 
   async run ({ folder, note, rounds }) {
     const end = Date.now()

@@ -5,10 +5,12 @@ import { median, quantile, spread } from './quantiles.mjs'
 import { DAY, DAYS, drawnEvent, HOUR } from './seeded-usage.mjs'
 
 const ROUNDS = 7
-/** Events, as the library seals them. */
+/** Events of a flush at 1 000 requests a second. */
 const BATCH = 1000
-/** Batches of a round of ingest. */
-const INGEST = 60
+/** Events of a flush at load: the most that the library seals. */
+const FULL = 8000
+/** Full batches of a round of ingest. */
+const INGEST = 8
 /** Batches whose stops of the event loop are looked at, and ms between them. */
 const FLUSHES = 50
 const PAUSE = 20
@@ -24,10 +26,10 @@ function batchOf (times, sealedAt) {
   return { id: `bench-${++batches}`, sealedAt, events: times.map(drawnEvent) }
 }
 
-/** A batch of requests of the last second. */
-function batchOfNow () {
+/** A batch of requests of the last moment: as long as so many take to come. */
+function batchOfNow (events, perMs) {
   const now = Date.now()
-  return batchOf(Array.from({ length: BATCH }, (_none, place) => now - BATCH + place), now)
+  return batchOf(Array.from({ length: events }, (_none, place) => now - Math.ceil((events - place) / perMs)), now)
 }
 
 /** As fast as it goes, by as many instances as a host has: a SQLite file has one, a server two. */
@@ -40,14 +42,14 @@ export async function measureIngest (databases, { rounds = ROUNDS, note }) {
     }
   }
   const round = async ({ storages, perSecond, cpu }) => {
-    const work = storages.map(() => Array.from({ length: INGEST / storages.length }, batchOfNow))
+    const work = storages.map(() => Array.from({ length: INGEST / storages.length }, () => batchOfNow(FULL, 80)))
     const [begun, used] = [performance.now(), process.cpuUsage()]
     await Promise.all(storages.map(async (storage, place) => {
       for (const batch of work[place]) await storage.recordUsage(batch)
     }))
     const { user, system } = process.cpuUsage(used)
-    perSecond.push(INGEST * BATCH / (performance.now() - begun) * 1000)
-    cpu.push((user + system) / INGEST / BATCH)
+    perSecond.push(INGEST * FULL / (performance.now() - begun) * 1000)
+    cpu.push((user + system) / INGEST / FULL)
   }
   for (const variant of variants) await round(variant)
   for (const variant of variants) variant.perSecond.length = variant.cpu.length = 0
@@ -75,7 +77,7 @@ export async function measureFlushes (databases, { note }) {
     const storage = await opened(create())
     const [took, stops] = [[], []]
     for (let number = 0; number < FLUSHES; number++) {
-      const batch = batchOfNow()
+      const batch = batchOfNow(BATCH, 1)
       const delay = monitorEventLoopDelay({ resolution: RESOLUTION })
       // Made batches are no part of it.
       await sleep(PAUSE)
