@@ -4,7 +4,7 @@ import { selfServeKeys } from 'fastify-self-serve-keys'
 import { openDatabases } from './support/databases.mjs'
 import { accountId, accountRows, keyRows, publicId } from './support/key-rows.mjs'
 import { median, quantile } from './support/quantiles.mjs'
-import { withoutSessions } from './support/seeded-keys.mjs'
+import { options } from './support/servers.mjs'
 
 const REVOKED = 10_000
 const CURRENT = 5
@@ -30,7 +30,7 @@ export default {
           ...keyRows({ first: REVOKED + CURRENT + 1, last: 2 * REVOKED, account: '(2 + i % 1000)', createdAt })
         ])
         const app = Fastify()
-        await app.register(selfServeKeys, { ...withoutSessions, storage: storage(), usage: false })
+        await app.register(selfServeKeys, { ...options, storage: storage(), usage: false })
         await app.ready()
         apps.push(app)
         for (const [page, options] of [['first page', {}], ['later page', { before: publicId(REVOKED / 2) }]]) {

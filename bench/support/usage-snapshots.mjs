@@ -4,7 +4,7 @@ import Fastify from 'fastify'
 import { selfServeKeys } from 'fastify-self-serve-keys'
 import { accountId } from './key-rows.mjs'
 import { median, quantile } from './quantiles.mjs'
-import { withoutSessions } from './seeded-keys.mjs'
+import { options } from './servers.mjs'
 import { ACCOUNTS, BIG } from './seeded-usage.mjs'
 
 const ROUNDS = 8
@@ -23,7 +23,7 @@ export async function measureSnapshots ({ large, small }, { rounds = ROUNDS, not
   for (const [databases, size] of [[large, '10 M'], [small, '1 M']]) {
     for (const { name, storage } of databases) {
       const app = Fastify()
-      await app.register(selfServeKeys, { ...withoutSessions, storage: storage(), usage: { prune: false } })
+      await app.register(selfServeKeys, { ...options, storage: storage(), usage: { prune: false } })
       await app.ready()
       apps.push(app)
       for (const window of WINDOWS) {

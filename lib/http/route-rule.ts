@@ -50,24 +50,30 @@ const KEY_MEMBERS: readonly string[] = ['scopes', 'anyOfScopes', 'environments',
 const RULE_MEMBERS: readonly string[] = [...KEY_MEMBERS, 'session', 'optional', 'rateLimit', 'cost']
 
 /** What is wrong with a rule, null if nothing is. */
-function ruleFault (value: unknown, catalogue: ReadonlySet<string>, members = RULE_MEMBERS): string | null {
+function ruleFault (value: unknown, catalogue: ReadonlySet<string>): string | null {
   if (!isPlainObject(value)) return 'it must be true, false or an object'
   for (const [name, member] of Object.entries(value)) {
-    if (!members.includes(name)) return `${name} is not a member of it`
-    if (name === 'environments') {
-      if (!isListOf(member, (item) => ENVIRONMENTS.includes(item as Environment))) return 'environments must be a list of live and test'
-    } else if (['session', 'optional', 'allowPublishable'].includes(name)) {
-      if (typeof member !== 'boolean') return `${name} must be true or false`
-    } else if (name === 'cost') {
-      if (!Number.isSafeInteger(member) || (member as number) < 1) return 'cost must be an integer from 1'
-    } else if (name === 'rateLimit') {
-      const fault = limitFault(member, value.cost)
-      if (fault !== null) return fault
-    } else if (!isListOf(member, (item) => catalogue.has(item as string))) {
-      return `${name} must be a list of scopes named in the plugin's scopes option`
-    }
+    const fault = RULE_MEMBERS.includes(name) ? memberFault(name, member, value, catalogue) : `${name} is not a member of it`
+    if (fault !== null) return fault
   }
   return null
+}
+
+function memberFault (name: string, member: unknown, rule: Record<string, unknown>, catalogue: ReadonlySet<string>): string | null {
+  switch (name) {
+    case 'environments':
+      return isListOf(member, (item) => ENVIRONMENTS.includes(item as Environment)) ? null : 'environments must be a list of live and test'
+    case 'session':
+    case 'optional':
+    case 'allowPublishable':
+      return typeof member === 'boolean' ? null : `${name} must be true or false`
+    case 'cost':
+      return Number.isSafeInteger(member) && (member as number) >= 1 ? null : 'cost must be an integer from 1'
+    case 'rateLimit':
+      return limitFault(member, rule.cost)
+    default:
+      return isListOf(member, (item) => catalogue.has(item as string)) ? null : `${name} must be a list of scopes named in the plugin's scopes option`
+  }
 }
 
 /** @param cost of the route, as it was given */
@@ -100,19 +106,27 @@ function isListOf (value: unknown, isItem: (item: unknown) => boolean): boolean 
   return Array.isArray(value) && value.length > 0 && value.every(isItem)
 }
 
-/** What is wrong with a requirement of `verify()`, null if nothing is. */
+/** What is wrong with a requirement of `verify()`, null if nothing is. Asked on each call: it makes nothing. */
 export function requirementFault (requirement: unknown, catalogue: ReadonlySet<string>): string | null {
   if (!isPlainObject(requirement)) return 'it must be an object'
-  return sourceFault(requirement) ?? ruleFault(withoutSource(requirement), catalogue, KEY_MEMBERS)
+  for (const name of Object.keys(requirement)) {
+    const member = requirement[name]
+    const fault = KEY_MEMBERS.includes(name) ? memberFault(name, member, requirement, catalogue) : sourceFault(name, member)
+    if (fault !== null) return fault
+  }
+  return null
 }
 
-/** What is wrong with the source that a requirement of `verify()` names, null if nothing is. */
-function sourceFault ({ ip, origin, sameOrigin }: Record<string, unknown>): string | null {
-  if (ip !== undefined && typeof ip !== 'string') return 'ip must be an address'
-  if (origin !== undefined && origin !== null && typeof origin !== 'string') return 'origin must be text or null'
-  return sameOrigin === undefined || typeof sameOrigin === 'boolean' ? null : 'sameOrigin must be true or false'
-}
-
-function withoutSource ({ ip: _ip, origin: _origin, sameOrigin: _sameOrigin, ...rule }: Record<string, unknown>): object {
-  return rule
+/** What is wrong with a member of a requirement that names a source, null if nothing is. */
+function sourceFault (name: string, member: unknown): string | null {
+  switch (name) {
+    case 'ip':
+      return member === undefined || typeof member === 'string' ? null : 'ip must be an address'
+    case 'origin':
+      return member === undefined || member === null || typeof member === 'string' ? null : 'origin must be text or null'
+    case 'sameOrigin':
+      return member === undefined || typeof member === 'boolean' ? null : 'sameOrigin must be true or false'
+    default:
+      return `${name} is not a member of it`
+  }
 }
