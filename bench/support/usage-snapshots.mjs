@@ -27,7 +27,7 @@ export async function measureSnapshots ({ large, small }, { rounds = ROUNDS, not
       await app.ready()
       apps.push(app)
       for (const window of WINDOWS) {
-        const snapshot = async (account) => await app.selfServeKeys.usage.snapshot(accountId(account), window)
+        const snapshot = async (account) => await app.selfServeKeys.usage.snapshot(accountId(account), { window })
         cases.push({ name, size, window, who: 'ordinary', samples: [], count: ORDINARY, run: async () => await snapshot(ordinaryAccount()) })
         if (databases === large) cases.push({ name, size, window, who: '5 000 keys', samples: [], count: LARGE, run: async () => await snapshot(BIG) })
       }

@@ -1,7 +1,7 @@
 // What differs between the databases: the statements that their SQL has different words for.
 import type { Insertable, InsertQueryBuilder, InsertResult, Kysely, RawBuilder, SelectQueryBuilder } from 'kysely'
 import type { SlotUnit } from '../../slots.js'
-import type { RecordedEvent, UsageQuery } from '../../storage.js'
+import type { RecordedEvent, UsageCount, UsageQuery, UsageRows } from '../../storage.js'
 import type { Tables } from '../tables.js'
 
 export type DatabaseType = 'sqlite' | 'postgres' | 'mysql'
@@ -24,6 +24,16 @@ export interface TransactionWords {
 
 /** Of rows that get a `number` from the database, whatever their table. */
 export type InsertNumbered = InsertQueryBuilder<Tables, any, InsertResult>
+
+/** What a key did in a window. */
+export interface KeySum extends UsageCount { readonly key: number }
+/** `perKey`: the keys with most requests. */
+export interface Counts { readonly timeline: UsageRows['timeline'], readonly perKey: readonly KeySum[] }
+
+/** Most requests first, the newer key first among equals. */
+export function byRequests (a: KeySum, b: KeySum): number {
+  return b.requests - a.requests || b.key - a.key
+}
 
 export type EventRow = Insertable<Tables['usage_events']>
 
@@ -59,8 +69,8 @@ export interface Database {
   contains (column: string, text: string): RawBuilder<boolean>
   /** Moves `last_used_at` of keys forward, never back, in one statement. */
   touchKeys (db: Kysely<Tables>, last: ReadonlyMap<number, number>): Promise<void>
-  /** Is the slot in the column one of these? Said so that an account's totals are sought, and nobody else's are read. */
-  inSlots (column: RawBuilder<unknown>, first: number, last: number): RawBuilder<boolean>
+  /** What an account did in a window, without what pruned keys did. */
+  readCounts (db: Kysely<Tables>, account: number, query: UsageQuery): Promise<Counts>
   /** The newest requests, or failures, of the account in the window. */
   readRecent (db: Kysely<Tables>, account: number, query: UsageQuery, failuresOnly: boolean): Promise<RecordedEvent[]>
   /** Removes at most `limit` events of hours before `hour`; answers how many. */

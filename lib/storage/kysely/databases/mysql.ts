@@ -2,6 +2,7 @@
 import { sql, type Kysely, type RawBuilder } from 'kysely'
 import type { Tables } from '../tables.js'
 import { recentByOwner, removals } from './by-owner.js'
+import { ADDED_UP, countsByOwner } from './counts-by-owner.js'
 import type { Database, TransactionWords } from './database.js'
 import { eventInserts } from './upserts.js'
 
@@ -94,7 +95,11 @@ export const mysqlDatabase: Database = {
       where ${sql.ref('api_keys.last_used_at')} is null or ${sql.ref('api_keys.last_used_at')} < used.time`.execute(db)
   },
 
-  inSlots: (column, first, last) => sql`${column} between ${first} and ${last}`,
+  readCounts: countsByOwner({
+    inSlots: (column, first, last) => sql`${column} between ${first} and ${last}`,
+    sums: (slot, totals) => sql`select ${slot} as slot, null as key_number, ${ADDED_UP} ${totals} group by ${slot}
+      union all select null, key_number, ${ADDED_UP} ${totals} group by key_number`
+  }),
   // From the events to the rest, in their order: the server might rather begin at a table that looks small, and sort.
   readRecent: async (db, account, query, failuresOnly) =>
     await recentByOwner(db, account, query, sql`straight_join`, failuresOnly ? sql`and ${sql.ref('usage_events.failed')} = 1` : sql``),

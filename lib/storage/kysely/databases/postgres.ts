@@ -2,6 +2,7 @@
 import { sql, type Kysely, type RawBuilder } from 'kysely'
 import type { Tables } from '../tables.js'
 import { recentByOwner, removals } from './by-owner.js'
+import { ADDED_UP, countsByOwner } from './counts-by-owner.js'
 import type { Database, EventRow, Total } from './database.js'
 import { upserts } from './upserts.js'
 
@@ -76,8 +77,12 @@ export const postgresDatabase: Database = {
       where used_key.number = used.number and (used_key.last_used_at is null or used_key.last_used_at < used.time)`.execute(db)
   },
 
-  // One by one, each a seek: the keys of the totals begin with the slot.
-  inSlots: (column, first, last) => sql`${column} = any (${integers(Array.from({ length: last - first + 1 }, (_none, place) => first + place))}::integer[])`,
+  readCounts: countsByOwner({
+    // One by one, each a seek: the keys of the totals begin with the slot.
+    inSlots: (column, first, last) =>
+      sql`${column} = any (${integers(Array.from({ length: last - first + 1 }, (_none, place) => first + place))}::integer[])`,
+    sums: (slot, totals) => sql`select ${slot} as slot, key_number, ${ADDED_UP} ${totals} group by grouping sets ((${slot}), (key_number))`
+  }),
   readRecent: async (db, account, query, failuresOnly) =>
     await recentByOwner(db, account, query, sql`join`, failuresOnly ? sql`and ${sql.ref('usage_events.status')} >= 400` : sql``),
   // Slot after slot, each a seek: the keys of the totals begin with the slot, and a search for the account alone would read them all.

@@ -5,6 +5,7 @@ import { slotNumber } from '../../slots.js'
 import type { Tables } from '../tables.js'
 import type { Database } from './database.js'
 import { toRecordedEvent, type RecentRow } from './recent-row.js'
+import { sqliteCounts } from './sqlite-counts.js'
 import { eventInserts, upserts } from './upserts.js'
 
 type Db = Kysely<Tables>
@@ -58,9 +59,7 @@ export const sqliteDatabase: Database = {
       .execute()
   },
 
-  // One by one, each a seek: the keys of the totals begin with the slot.
-  inSlots: (column, first, last) => sql`${column} in (
-    with recursive slots (slot) as (select ${first} union all select slot + 1 from slots where slot < ${last}) select slot from slots)`,
+  readCounts: sqliteCounts,
 
   /**
    * One seek an hour, newest hour first, until there are enough: that depends on `hours` being the outer loop (cross join
