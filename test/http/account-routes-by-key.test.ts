@@ -19,8 +19,10 @@ interface Opened extends Host { ask: Ask, make: (input?: Partial<IssueInput>, ac
 
 /** A host whose account routes are open to keys, without a limit on changes. */
 async function opened (t: Test, options: Partial<SelfServeKeysOptions> = {}, parts: HostParts = {}): Promise<Opened> {
+  // A flush between two looks at a key would move its last use.
+  const usage = { flushInterval: '1 week' }
   const host = await build(t, {
-    scopes: SCOPES, accountRoutes: { rateLimit: false, apiKeys: { read: 'account:read', write: 'account:write' } }, routes: { profile: true }, ...options
+    scopes: SCOPES, accountRoutes: { rateLimit: false, apiKeys: { read: 'account:read', write: 'account:write' } }, routes: { profile: true }, usage, ...options
   }, { ...parts, before: (app) => { app.get('/x', { config: { apiKey: true } }, async () => ({})) } })
   const ask = asking(host.app)
   return {
