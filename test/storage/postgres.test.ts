@@ -158,7 +158,8 @@ t.test('on a server', { skip }, async (t) => {
 
   t.test('a lock that others hold longer than the timeout rejects in time, and nothing happens behind it', async (t) => {
     const prefix = newPrefix()
-    const storage = await opened(t, storageOn(server.db(), prefix), 150)
+    await opened(t, storageOn(server.db(), prefix), 20_000)
+    const storage = await opened(t, kyselyStorage({ db: server.db(), type: 'postgres', tablePrefix: prefix }), 300)
     const key = await issue(storage)
     const other = await server.pool().connect()
     await other.query('begin')
