@@ -1,6 +1,6 @@
 // Keys held in memory: for how long, how many, and what an eviction does to questions under way.
 import t from 'tap'
-import { sha256 } from '../lib/crypto.js'
+import { fingerprint, sha256 } from '../lib/crypto.js'
 import type { FoundKey } from '../lib/keys/api-key.js'
 import { keyCache } from '../lib/keys/key-cache.js'
 import { generateKey, hasKeyShape } from '../lib/keys/key-format.js'
@@ -11,6 +11,10 @@ import { testClock } from './helpers/app.js'
 import { storedKey } from './helpers/keys.js'
 
 const found = (publicId: string, accountId = 'user_a'): FoundKey => ({ key: storedKey({ publicId, accountId }), siteOrigins: [] })
+/** A key as it is held. */
+const held = (found: FoundKey): FoundKey => ({ ...found, held: true })
+/** What is looked for by: 32 bytes, unlike the digests of one character in tests where only one key matters. */
+const digest = (place: number): string => fingerprint(`key ${place}`)
 
 t.test('keys in memory', async (t) => {
   const cacheOf = (maxSize = 100) => {
@@ -24,23 +28,25 @@ t.test('keys in memory', async (t) => {
     clock.pass(400)
     const one = found('key_1')
     cache.put('d1', one, askedAt)
-    t.equal(cache.get('d1', clock.monotonic()), one)
+    const kept = cache.get('d1', clock.monotonic())
+    t.same(kept, held(one))
+    t.not(kept!.key, one.key, 'a copy: what was read for one request need not live long')
     t.equal(cache.get('d2', clock.monotonic()), undefined)
     clock.pass(599)
-    t.equal(cache.get('d1', clock.monotonic()), one)
+    t.equal(cache.get('d1', clock.monotonic()), kept, 'the same object each time')
     clock.pass(1)
     t.equal(cache.get('d1', clock.monotonic()), undefined, 'a thousand ms after the question, not after the answer')
     cache.put('d1', one, clock.monotonic())
-    t.equal(cache.get('d1', clock.monotonic()), one)
+    t.same(cache.get('d1', clock.monotonic()), held(one))
   })
 
   t.test('are gone after an eviction of the key, the account or all, and no others are', async (t) => {
     const { clock, cache } = cacheOf()
-    const held = [found('key_1'), found('key_2'), found('key_3', 'user_b')]
+    const keys = [found('key_1'), found('key_2'), found('key_3', 'user_b')]
     const digests = (): string[] => ['d0', 'd1', 'd2'].filter((digest) => cache.get(digest, clock.monotonic()) !== undefined)
     const fill = (): void => {
       clock.pass(1)
-      held.forEach((one, place) => { cache.put(`d${place}`, one, clock.monotonic()) })
+      keys.forEach((one, place) => { cache.put(`d${place}`, one, clock.monotonic()) })
       clock.pass(1)
       t.same(digests(), ['d0', 'd1', 'd2'])
     }
@@ -82,17 +88,47 @@ t.test('keys in memory', async (t) => {
     }
   })
 
-  t.test('are bounded, and what is dropped is what came first', async (t) => {
+  const bounded = () => {
     const { clock, cache } = cacheOf(10)
-    for (let place = 0; place < 1000; place++) {
-      cache.put(`d${place}`, found(`key_${place}`), clock.monotonic())
+    const holds = (place: number): boolean => cache.get(digest(place), clock.monotonic()) !== undefined
+    /** @returns was it held already? */
+    const use = (place: number): boolean => {
+      const was = holds(place)
+      if (!was) cache.put(digest(place), found(`key_${place}`), clock.monotonic())
       t.ok(cache.size <= 10, 'never more than ten')
+      return was
     }
-    t.ok(cache.get('d999', clock.monotonic()))
-    t.equal(cache.get('d0', clock.monotonic()), undefined)
+    const range = (first: number, last: number): number[] => Array.from({ length: last - first + 1 }, (_none, i) => first + i)
+    return { use, holds, range }
+  }
+
+  t.test('are bounded, and what is used goes on being held', async (t) => {
+    const { use, holds, range } = bounded()
+    for (const place of range(0, 999)) {
+      use(place)
+      use(place)
+      if (place > 0) t.ok(use(0), 'it is used again and again')
+      t.ok(holds(place), 'what was looked for twice is let in')
+    }
+    t.ok(range(997, 999).every(holds))
+    t.notOk(range(1, 980).some(holds), 'what came first and was not used since is dropped')
     // The same key again takes no room.
-    for (let turn = 0; turn < 100; turn++) cache.put('d999', found('key_999'), clock.monotonic())
-    t.ok(['d995', 'd996', 'd997', 'd998'].every((digest) => cache.get(digest, clock.monotonic()) !== undefined))
+    for (let turn = 0; turn < 100; turn++) use(999)
+    t.ok(range(997, 999).every(holds))
+  })
+
+  t.test('are not pushed out by more keys than there is room for, each looked for once in a while', async (t) => {
+    const { use, holds, range } = bounded()
+    for (const place of range(0, 9)) use(place)
+    const before = range(0, 9).filter(holds)
+    t.ok(before.length >= 5)
+    let letIn = 0
+    for (let turn = 0; turn < 20; turn++) {
+      for (const place of range(100, 299)) if (use(place)) letIn++
+      t.same(range(0, 9).filter(use), before, 'those that are in use stay')
+    }
+    t.ok(letIn <= 20, 'one in two hundred and some comes upon what another left')
+    t.ok(use(500) === false && use(500) === false && use(500), 'a second look in a row lets it in')
   })
 
   t.test('all go when more evictions come at once than are worth remembering', async (t) => {
@@ -128,7 +164,7 @@ t.test('keys held by what they stand at', async (t) => {
     t.notOk(holds('d1'), 'an answer to a question from before is none')
     held.put('d1', found('key_1'), held.stamp())
     t.ok(holds('d1'))
-    for (let place = 0; place < 100; place++) held.put(`d${place}`, found(`key_${place}`), held.stamp())
+    for (let place = 0; place < 100; place++) held.put(digest(place), found(`key_${place}`), held.stamp())
     t.ok(held.size <= 10)
   })
 
@@ -176,7 +212,7 @@ t.test('a lookup', async (t) => {
       const lookup = lookupOf(() => later ? Promise.resolve(stored) : stored)
       const stored = lookup.key(plaintext)
       t.equal(await lookup.find(plaintext), stored)
-      for (let turn = 0; turn < 100; turn++) t.equal(lookup.find(plaintext), stored, 'at once')
+      for (let turn = 0; turn < 100; turn++) t.same(lookup.find(plaintext), held(stored), 'at once')
       t.same(lookup.calls, { storage: 1, hashes: 1 })
       lookup.clock.pass(1000)
       t.equal(await lookup.find(plaintext), stored)

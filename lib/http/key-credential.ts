@@ -55,14 +55,14 @@ export function authorizeKey (
     onIdentified(request, reply, key, route)
     if (logBindings) request.log = reply.log = request.log.child({ apiKeyId: key.publicId })
     const sameOrigin = request.headers['sec-fetch-site'] === 'same-origin'
-    return andThen(verifier.judge(found, plaintext, requirement, { ip: request.ip, origin, sameOrigin }), admit)
+    return andThen(verifier.judge(found, plaintext, requirement, { ip: request.ip, origin, sameOrigin }), (judged) => admit(judged, found.held))
   }
 
-  const admit = (judged: Verification): void | Promise<void> => {
+  const admit = (judged: Verification, held: FoundKey['held']): void | Promise<void> => {
     if (judged.refusal !== null) throw errorOf(judged.refusal)
     const { key, policy } = judged
     announceEnd(reply, key, clock)
-    return andThen(limiter.consume({ key, limits: policy.rateLimits }, charge), (consumed) => {
+    return andThen(limiter.consume({ key, limits: policy.rateLimits, held }, charge), (consumed) => {
       if (consumed !== null) applyRateLimit(reply, consumed, legacyHeaders)
       state.caller = { via: 'apiKey', accountId: key.accountId, apiKey: toVerifiedApiKey(key, cutScopes(key.scopes, policy.grantable)) }
     })

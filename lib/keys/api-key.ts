@@ -59,6 +59,8 @@ export interface FoundKey {
   readonly key: StoredKey
   /** Origins of its account's sites, where it is a publishable key without origins of its own; else none. */
   readonly siteOrigins: readonly string[]
+  /** Is it held in memory, the same object request after request? @default false */
+  readonly held?: boolean
 }
 
 /** A key about to be stored: all but what the storage gives. */

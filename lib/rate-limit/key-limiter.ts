@@ -7,6 +7,8 @@ import type { Bucket, Consumed, LimitState, RateLimit } from './rate-limit.js'
 export interface LimitedKey {
   readonly key: { readonly publicId: string, readonly accountId: string }
   readonly limits: readonly RateLimit[] | null
+  /** Will `key` be this very object next time? @default false */
+  readonly held?: boolean | undefined
 }
 
 /** What a request is charged besides its key's own limits, and how much. */
@@ -41,17 +43,22 @@ export function keyLimiter (counter: RateLimitCounter, defaults: readonly RateLi
   const bucketsOf = ({ key: { publicId, accountId }, limits }: LimitedKey, of = ''): Bucket[] =>
     (limits ?? defaults).map((limit) => ({ id: `${publicId}/${of}${limit.name}`, owner: accountId, limit }))
 
+  const makeBuckets = (limited: LimitedKey, { perKey, perAccount }: Charge): Bucket[] => [
+    ...bucketsOf(limited),
+    ...(perKey === null ? [] : bucketsOf({ key: limited.key, limits: perKey.limits }, `${perKey.of}/`)),
+    ...(perAccount === null ? [] : [accountBucket(limited.key.accountId, perAccount, 'keys')])
+  ]
+
   // A key that is held in memory has the same buckets request after request: making their names costs more than counting.
+  // Of a key that is not, they would outlive it: what a weak map holds waits for the garbage collection that takes long.
   const made = new WeakMap<LimitedKey['key'], Made>()
-  const chargedBuckets = (limited: LimitedKey, { perKey, perAccount }: Charge): readonly Bucket[] => {
+  const chargedBuckets = (limited: LimitedKey, charge: Charge): readonly Bucket[] => {
+    if (limited.held !== true) return makeBuckets(limited, charge)
     const { key, limits } = limited
+    const { perKey, perAccount } = charge
     const before = made.get(key)
     if (before !== undefined && before.limits === limits && before.perKey === perKey && before.perAccount === perAccount) return before.buckets
-    const buckets = [
-      ...bucketsOf(limited),
-      ...(perKey === null ? [] : bucketsOf({ key, limits: perKey.limits }, `${perKey.of}/`)),
-      ...(perAccount === null ? [] : [accountBucket(key.accountId, perAccount, 'keys')])
-    ]
+    const buckets = makeBuckets(limited, charge)
     made.set(key, { limits, perKey, perAccount, buckets })
     return buckets
   }

@@ -9,8 +9,8 @@ import { tooLate } from './write-lock.js'
 
 /** Events that are few: while no thread runs, one is not started for them. A few milliseconds on the event loop cost a small host less. */
 const FEW = 200
-/** MB of what a batch leaves behind that are kept before they are cleared away: by itself a thread would take three times as much. */
-const YOUNG = 16
+/** MB of what a batch leaves behind that are kept before they are cleared away: by itself a thread would take six times as much. */
+const YOUNG = 8
 /** ms that the thread may take to end: a batch under way, and the connection closed. */
 const END = 1500
 

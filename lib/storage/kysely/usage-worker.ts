@@ -5,6 +5,8 @@ import { CHECKPOINT, decodeBatch, sharedTime, type Answer, type Request, type Th
 import { usageStatements } from './usage-statements.js'
 import { isBusy, lockTurns, POLL, tooLate } from './write-lock.js'
 
+/** KiB of pages that the connection keeps: those that batch after batch changes, or they would be written more than once a batch. */
+const PAGE_CACHE = 8192
 /** ms that opening the file may wait for a process that opens or leaves it. */
 const OPEN_TIMEOUT = 1000
 
@@ -33,6 +35,7 @@ async function open (): Promise<Handle> {
   db.pragma('busy_timeout = 0')
   // What the machine may lose with its power, and no process that is killed: some seconds of usage.
   db.pragma('synchronous = normal')
+  db.pragma(`cache_size = -${PAGE_CACHE}`)
   db.pragma(`wal_autocheckpoint = ${CHECKPOINT}`)
   db.pragma('foreign_keys = on')
   // A last use that is written for the first time moves the row of its key: its old place must not be left to be read.
