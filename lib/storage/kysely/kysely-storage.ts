@@ -9,6 +9,7 @@ import * as accounts from './account-queries.js'
 import * as audit from './audit-queries.js'
 import { connect, type Connections } from './connections.js'
 import type { On } from './databases/database.js'
+import type { Found } from './found-keys.js'
 import { changeKeys } from './key-changes.js'
 import * as keys from './key-queries.js'
 import { applySteps, checkSchema } from './migrate.js'
@@ -16,7 +17,7 @@ import { migrationSteps } from './migration-steps.js'
 import { pruneRequests } from './request-queries.js'
 import { checkOptions, refuse, type KyselyStorageOptions } from './storage-options.js'
 import { MEMORY } from './sqlite.js'
-import { toStoredKey, type FoundRow, type Tables } from './tables.js'
+import { toStoredKey, type Tables } from './tables.js'
 import { readUsage } from './usage-reads.js'
 import { pruneUsage } from './usage-removal.js'
 import { recordUsage } from './usage-writes.js'
@@ -66,11 +67,10 @@ export function kyselyStorage (options: KyselyStorageOptions = { file: './self-s
     },
 
     findKeyByHash (digests) {
-      const keyAmong = (rows: FoundRow[]): FoundKey | null => {
+      const keyAmong = (found: readonly Found[]): FoundKey | null => {
         for (const { hash, pepperId } of digests) {
-          const same = rows.filter((one) => one.key_hash === hash && one.pepper_id === pepperId)
-          if (same.length === 0) continue
-          return { key: toStoredKey(same[0]!), siteOrigins: same.flatMap(({ site_origin: origin }) => origin ?? []) }
+          const one = found.find(({ row }) => row.key_hash === hash && row.pepper_id === pepperId)
+          if (one !== undefined) return { key: toStoredKey(one.row), siteOrigins: one.siteOrigins }
         }
         return null
       }
