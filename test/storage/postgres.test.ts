@@ -10,7 +10,7 @@ import { storageContract } from '../../lib/storage/storage-contract.js'
 import type { Storage } from '../../lib/storage/storage.js'
 import { deferred } from '../helpers/app.js'
 import { leftOut } from '../helpers/databases.js'
-import { ACCOUNT, auditOf, changed, event, issue, issuing, keysOf, NOW, record, rotating } from '../helpers/keys.js'
+import { ACCOUNT, auditOf, changed, event, issue, issuing, keysOf, NOW, record, revoking, rotating } from '../helpers/keys.js'
 import { pglite, startPostgres, whyNoPostgres, type PostgresServer } from '../helpers/postgres.js'
 import { usageAtOnce } from '../helpers/usage-at-once.js'
 
@@ -64,6 +64,27 @@ t.test('the schema is the one in schema.postgres.txt', async (t) => {
   const dump = new URL('./schema.postgres.txt', import.meta.url)
   if (process.env.TAP_SNAPSHOT === '1') writeFileSync(dump, actual)
   t.equal(actual, readFileSync(dump, 'utf8'))
+})
+
+t.test('keys that are asked for at once are found by one query, each as it is', async (t) => {
+  const { db, lite } = await pglite(t)
+  const storage = await opened(t, storageOn(db))
+  const keys = []
+  for (let place = 0; place < 5; place++) keys.push(changed(await storage.issueKey(issuing())).key)
+  let queries = 0
+  const query = lite.query.bind(lite)
+  lite.query = async (text: string, ...more: any[]) => {
+    if (text.includes('find_keys')) queries++
+    return await query<any>(text, ...more)
+  }
+  const ask = async ({ hash, pepperId }: { hash: string, pepperId: string | null }) => await storage.findKeyByHash([{ hash, pepperId }, { hash: 'unknown', pepperId: null }])
+  t.strictSame(await Promise.all(keys.map(ask)), keys.map((key) => ({ key, siteOrigins: [] })))
+  t.equal(queries, 1)
+  t.strictSame(await Promise.all([ask(keys[0]!), ask({ hash: 'nobody', pepperId: null }), ask({ ...keys[1]!, pepperId: 'another' })]), [{ key: keys[0], siteOrigins: [] }, null, null])
+  t.equal(queries, 2)
+  const revoked = changed(await storage.revokeKey(revoking(keys[0]!))).key
+  t.strictSame(await ask(keys[0]!), { key: revoked, siteOrigins: [] })
+  t.equal(queries, 3)
 })
 
 t.test('a transaction that lost a race is tried again, five times at most, and nothing of a lost one stays', async (t) => {

@@ -5,6 +5,7 @@ import { mysqlDatabase } from './databases/mysql.js'
 import { postgresDatabase } from './databases/postgres.js'
 import { sqliteDatabase } from './databases/sqlite.js'
 import { ValuesPlugin } from './databases/values.js'
+import { findTogether } from './find-together.js'
 import { foundByFunction, foundBySelect, type FindKeys } from './found-keys.js'
 import { keysVersionOf, selectKeysVersion } from './keys-version.js'
 import { serverTransactions } from './server-transactions.js'
@@ -72,7 +73,7 @@ export async function connect (options: KyselyStorageOptions, names: TableNames,
     write: transactions === null ? writeQueue(ours, timeout) : serverTransactions(ours, timeout, transactions),
     usage: null,
     reader: ours,
-    find: database.type === 'postgres' ? foundByFunction(ours, run) : foundBySelect(ours, run),
+    find: findTogether(database.type === 'postgres' ? foundByFunction(ours, run) : foundBySelect(ours, run)),
     keysVersion: null,
     emptyLog: async () => {},
     close: async () => { if ('dialect' in options) await db.destroy() }
