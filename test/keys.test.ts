@@ -1,5 +1,6 @@
 // Keys: their text, their digests, who may use them, and what an account may do with them.
 import t, { type Test } from 'tap'
+import { createHmac } from 'node:crypto'
 import { crc32 } from 'node:zlib'
 import { BASE62, hmacSha256, randomBase62, sha256 } from '../lib/crypto.js'
 import { isSelfServeKeysError, keyPattern, memoryStorage, redactPaths, type Actor, type KeyRequirement, type RequestSource, type Storage } from '../lib/index.js'
@@ -300,20 +301,28 @@ t.test('digests', async (t) => {
 
   t.test('are HMAC-SHA-256 under the current pepper, with every other pepper and the plain digest as candidates', async (t) => {
     const hasher = keyHasher({ current: 'p2', keys: { p1: P1, p2: P2 } })
-    t.same(hasher.current('key'), { hash: hmacSha256(P2, 'key'), pepperId: 'p2' })
+    t.same(hasher.current('key'), { hash: hmacSha256(P2)('key'), pepperId: 'p2' })
     t.same(hasher.candidates('key'), [
-      { hash: hmacSha256(P2, 'key'), pepperId: 'p2' }, { hash: hmacSha256(P1, 'key'), pepperId: 'p1' }, { hash: sha256('key'), pepperId: null }
+      { hash: hmacSha256(P2)('key'), pepperId: 'p2' }, { hash: hmacSha256(P1)('key'), pepperId: 'p1' }, { hash: sha256('key'), pepperId: null }
     ])
   })
 
   t.test('are plain SHA-256 while a first pepper is only added, and that pepper verifies already', async (t) => {
     const hasher = keyHasher({ current: null, keys: { p1: P1 } })
     t.same(hasher.current('key'), { hash: sha256('key'), pepperId: null })
-    t.same(hasher.candidates('key'), [{ hash: sha256('key'), pepperId: null }, { hash: hmacSha256(P1, 'key'), pepperId: 'p1' }])
+    t.same(hasher.candidates('key'), [{ hash: sha256('key'), pepperId: null }, { hash: hmacSha256(P1)('key'), pepperId: 'p1' }])
   })
 
-  t.test('of RFC 4231, test case 2', async (t) => {
-    t.equal(hmacSha256('Jefe', 'what do ya want for nothing?'), '5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843')
+  t.test('are the HMAC-SHA-256 of RFC 2104, whatever the lengths and alphabets of pepper and key', async (t) => {
+    t.equal(hmacSha256('Jefe')('what do ya want for nothing?'), '5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843', 'RFC 4231, test case 2')
+    for (const letter of ['p', 'é', '\u{1f511}', '\ud800']) {
+      for (let length = 0; length <= 140; length++) {
+        const [secret, text] = [letter.repeat(length), letter.repeat(140 - length)]
+        const hmac = hmacSha256(secret)
+        const expected = createHmac('sha256', secret).update(text).digest('hex')
+        if (hmac(text) !== expected || hmac('another') === expected || hmac(text) !== expected) t.fail(`${letter}, ${length}`)
+      }
+    }
   })
 })
 
@@ -407,9 +416,9 @@ t.test('peppers', async (t) => {
     await promoted.flush()
     const after = await keysOf(storage)
     const hashes = (publicId: string): object => after.find((key) => key.publicId === publicId)!
-    t.match(hashes(used.publicId), { hash: hmacSha256(P2, used.plaintext), pepperId: 'p2' })
-    t.match(hashes(plain.publicId), { hash: hmacSha256(P2, plain.plaintext), pepperId: 'p2' })
-    t.match(hashes(unused.publicId), { hash: hmacSha256(P1, unused.plaintext), pepperId: 'p1' })
+    t.match(hashes(used.publicId), { hash: hmacSha256(P2)(used.plaintext), pepperId: 'p2' })
+    t.match(hashes(plain.publicId), { hash: hmacSha256(P2)(plain.plaintext), pepperId: 'p2' })
+    t.match(hashes(unused.publicId), { hash: hmacSha256(P1)(unused.plaintext), pepperId: 'p1' })
     const withoutHash = (keys: readonly StoredKey[]): object[] => keys.map(({ hash, pepperId, ...rest }) => rest)
     t.same(withoutHash(after), withoutHash(before), 'only the hash moved')
 
@@ -429,7 +438,7 @@ t.test('peppers', async (t) => {
     await quick.works(plaintext)
     await quick.flush()
     await older.flush()
-    t.match(await storage.findKey(publicId), { hash: hmacSha256(P2, plaintext), pepperId: 'p2' })
+    t.match(await storage.findKey(publicId), { hash: hmacSha256(P2)(plaintext), pepperId: 'p2' })
     t.equal(await slow.works(plaintext), true)
   })
 

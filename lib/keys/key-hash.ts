@@ -25,14 +25,13 @@ export interface KeyHasher {
  */
 export function keyHasher (peppers: Peppers | null): KeyHasher {
   const { current, keys } = peppers ?? { current: null, keys: {} }
-  const digest = (plaintext: string, pepperId: string | null): KeyDigest => ({
-    hash: pepperId === null ? sha256(plaintext) : hmacSha256(keys[pepperId]!, plaintext),
-    pepperId
-  })
-  const ids = new Set([current, ...Object.keys(keys), null])
+  const ways = new Map<string | null, (plaintext: string) => string>(Object.entries(keys).map(([id, secret]) => [id, hmacSha256(secret)]))
+  ways.set(null, sha256)
+  const digest = (plaintext: string, pepperId: string | null): KeyDigest => ({ hash: ways.get(pepperId)!(plaintext), pepperId })
+  const ids = [...new Set([current, ...ways.keys()])]
   return {
     pepperId: current,
     current: (plaintext) => digest(plaintext, current),
-    candidates: (plaintext) => Array.from(ids, (id) => digest(plaintext, id))
+    candidates: (plaintext) => ids.map((id) => digest(plaintext, id))
   }
 }
