@@ -14,8 +14,8 @@ export interface MemoryRateLimitStoreOptions {
   clock?: Pick<Clock, 'monotonic'>
 }
 
-/** `endsAt` is in monotonic time. */
-interface Held { used: number, endsAt: number }
+/** `endsAt` is in monotonic time; `id` is the bucket's. */
+interface Held { readonly id: string, used: number, endsAt: number }
 
 /** Answers at once, unlike a store elsewhere. */
 export interface MemoryRateLimitStore extends RateLimitStore {
@@ -48,11 +48,17 @@ export function memoryRateLimitStore ({ maxBuckets = 200_000, clock = systemCloc
     }
   }
 
-  /** A window that opens goes behind the others: the map's order is that of opening. */
-  const open = (id: string, { used, left }: Window, now: number): void => {
+  /**
+   * A window that opens goes behind the others: the map's order is that of opening. One that ended is opened anew as it is, its id
+   * included: by the hundred thousand they would be old garbage every minute.
+   */
+  const open = (id: string, known: Held | undefined, { used, left }: Window, now: number): void => {
     held.delete(id)
     if (held.size >= maxBuckets) makeRoom(now)
-    held.set(id, { used, endsAt: now + left })
+    const window = known ?? { id, used, endsAt: 0 }
+    window.used = used
+    window.endsAt = now + left
+    held.set(window.id, window)
   }
 
   return {
@@ -70,7 +76,7 @@ export function memoryRateLimitStore ({ maxBuckets = 200_000, clock = systemCloc
           known.used = used
           known.endsAt = now + left
         } else if (allowed) {
-          open(buckets[place]!.id, window, now)
+          open(buckets[place]!.id, known, window, now)
         }
       })
       return { allowed, states, refusedBy }

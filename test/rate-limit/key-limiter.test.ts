@@ -154,6 +154,26 @@ t.test('limits of an account', async (t) => {
   })
 })
 
+t.test('a key that is held in memory keeps its buckets, as long as they are what it is charged', async (t) => {
+  const counter = counterOf()
+  const limiter = keyLimiter(counter, [PER_MINUTE])
+  const routeLimit = charge({ perKey: { of: 'GET /x', limits: [PER_HOUR] } })
+  const bucketsOf = (key: LimitedKey, charge: Charge): readonly Bucket[] => {
+    limiter.consume(key, charge)
+    return counter.calls.at(-1)!.buckets
+  }
+  const held = { ...A, held: true }
+  const plain = bucketsOf(held, PLAIN_CHARGE)
+  t.same(plain.map(({ id }) => id), ['key_a/minute'])
+  t.equal(bucketsOf(held, PLAIN_CHARGE), plain, 'the very same')
+  t.same(bucketsOf(held, routeLimit).map(({ id }) => id), ['key_a/minute', 'key_a/GET /x/hour'], 'another route')
+  t.same(bucketsOf({ ...held, limits: [PER_HOUR] }, PLAIN_CHARGE).map(({ id }) => id), ['key_a/hour'], 'another plan')
+  const again = bucketsOf(held, PLAIN_CHARGE)
+  t.same(again, plain)
+  t.not(bucketsOf(A, PLAIN_CHARGE), again, 'what is read for one request is made for it')
+  t.same(bucketsOf(A, PLAIN_CHARGE), again)
+})
+
 t.test('a whole list of keys is looked up in one call, and charges nothing', async (t) => {
   const counter = counterOf()
   const limiter = keyLimiter(counter, [PER_MINUTE])

@@ -69,7 +69,10 @@ t.test('a batch is the same batch on the other side', async (t) => {
   const batch = batchOf([
     event(key, NOW), failure(key, NOW, { route: '', failureCode: null, requestId: '\ud800' }), failure(key, NOW, { method: '/a', route: '/a', durationMs: 0.1 + 0.2 })
   ])
-  t.strictSame(decodeBatch(structuredClone(encodeBatch(batch))), batch)
+  const decoded = decodeBatch(structuredClone(encodeBatch(batch)))
+  t.strictSame({ ...decoded, events: [...decoded.events] }, batch)
+  t.strictSame(batch.events.map((_event, place) => decoded.events.at(place)), batch.events)
+  t.equal(decoded.events.length, batch.events.length)
 })
 
 /** A thread that has started: with a short time limit the first batches come too late. */

@@ -1,5 +1,6 @@
 // What is said between the event loop and the thread that writes usage.
 import type { UsageBatch, UsageEvent } from '../storage.js'
+import type { EventList, ReadBatch } from './usage-batch.js'
 
 /** Pages of the write-ahead log, 16 MB, from which on they are moved into the file: what is written again and again is moved once. */
 export const CHECKPOINT = 4000
@@ -58,10 +59,11 @@ export function encodeBatch ({ id, sealedAt, events }: UsageBatch): BatchMessage
   return { id, sealedAt, numbers, texts: [...places.keys()] }
 }
 
-export function decodeBatch ({ id, sealedAt, numbers, texts }: BatchMessage): UsageBatch {
-  const events: UsageEvent[] = []
-  for (let at = 0; at < numbers.length; at += FIELDS) {
-    events.push({
+/** The batch, its events as they are in the message: each is made when it is looked at, and gone when it was. Made all at once, they would outlive a look. */
+export function decodeBatch ({ id, sealedAt, numbers, texts }: BatchMessage): ReadBatch {
+  const eventAt = (place: number): UsageEvent => {
+    const at = place * FIELDS
+    return {
       key: { account: numbers[at]!, key: numbers[at + 1]!, version: numbers[at + 2]! },
       time: numbers[at + 3]!,
       status: numbers[at + 4]!,
@@ -70,7 +72,15 @@ export function decodeBatch ({ id, sealedAt, numbers, texts }: BatchMessage): Us
       route: texts[numbers[at + 7]!]!,
       failureCode: texts[numbers[at + 8]!]!,
       requestId: texts[numbers[at + 9]!]!
-    })
+    }
+  }
+  const length = numbers.length / FIELDS
+  const events: EventList = {
+    length,
+    at: eventAt,
+    * [Symbol.iterator] () {
+      for (let place = 0; place < length; place++) yield eventAt(place)
+    }
   }
   return { id, sealedAt, events }
 }

@@ -2,8 +2,8 @@
 import type { Database as Handle } from 'better-sqlite3'
 import { HOUR } from '../../time.js'
 import { slotNumber, type SlotUnit } from '../slots.js'
-import { BATCH_MEMORY, type UsageBatch, type UsageEvent } from '../storage.js'
-import { BATCH_SPACE, lastUses, MINUTE_MEMORY, totals } from './usage-batch.js'
+import { BATCH_MEMORY } from '../storage.js'
+import { BATCH_SPACE, lastUses, MINUTE_MEMORY, totals, type EventList, type ReadBatch } from './usage-batch.js'
 
 /** Rows of one statement: a call costs half of what a row does. */
 const ROWS = 32
@@ -16,7 +16,7 @@ interface Rows {
 }
 
 /** @returns what records a batch. A transaction is open around it, and is rolled back if it throws */
-export function usageStatements (db: Handle, prefix: string): (batch: UsageBatch) => void {
+export function usageStatements (db: Handle, prefix: string): (batch: ReadBatch) => void {
   // A statement that fails ends the transaction. Without `or fail` SQLite would copy every page first, to undo the one statement.
   const insertBatch = db.prepare(`insert or ignore into ${prefix}usage_batches (id, recorded_at) values (?, ?)`)
   const forgetBatches = db.prepare(`delete from ${prefix}usage_batches where recorded_at < ?`)
@@ -34,13 +34,13 @@ export function usageStatements (db: Handle, prefix: string): (batch: UsageBatch
   const addTotals = { minute: totalsOf('minute'), hour: totalsOf('hour'), day: totalsOf('day') }
 
   /** Moves last uses forward. A key may be pruned between its last request and the flush. */
-  const touchedEvents = (events: readonly UsageEvent[]): readonly UsageEvent[] => {
+  const touchedEvents = (events: EventList): EventList => {
     const last = lastUses(events)
     const touched = touchKeys()
     for (const [key, time] of last) touched.add(key, time)
     if (touched.end() === last.size) return events
     const kept = new Set([...last.keys()].filter((key) => findKey.get(key) !== undefined))
-    return events.filter(({ key }) => kept.has(key.key))
+    return [...events].filter(({ key }) => kept.has(key.key))
   }
 
   return ({ id, sealedAt, events: sent }) => {
@@ -62,11 +62,14 @@ export function usageStatements (db: Handle, prefix: string): (batch: UsageBatch
     }
     const first = Number(lastInsertRowid) * BATCH_SPACE
     // What is near in the table goes in together: by account, the newest first.
-    const order = Float64Array.from(events, ({ key }, place) => key.account * BATCH_SPACE + place).sort().reverse()
+    const order = new Float64Array(events.length)
+    let next = 0
+    for (const { key } of events) order[next] = key.account * BATCH_SPACE + next++
+    order.sort().reverse()
     const inserted = insertEvents()
     for (const one of order) {
       const place = one % BATCH_SPACE
-      const { key, time, method, route, status, durationMs, failureCode, requestId } = events[place]!
+      const { key, time, method, route, status, durationMs, failureCode, requestId } = events.at(place)!
       inserted.add(
         slotNumber(time, 'hour'), key.account, time % HOUR, first + place, key.key, key.version, routeNumber(method, route), status,
         Math.round(durationMs * 1000), failureCode, requestId
