@@ -32,7 +32,7 @@ const LAYERS: ReadonlyArray<readonly string[]> = [
     'keys/key-lifecycle.ts', 'keys/key-succession.ts', 'keys/intention-parts.ts', 'keys/key-rotation.ts', 'keys/key-changes.ts', 'keys/acting-key.ts'
   ],
   ['keys/key-input.ts', 'keys/actor.ts', 'keys/key-format.ts', 'keys/key-hash.ts', 'keys/key-cache.ts', 'keys/versioned-keys.ts'],
-  ['keys/held-keys.ts'], ['keys/second-look.ts'],
+  ['keys/held-keys.ts'], ['keys/second-look.ts', 'keys/crc32.ts'],
   ['keys/api-key.ts', 'keys/scopes.ts', 'keys/origins.ts', 'keys/ip-ranges.ts', 'audit/audit-entry.ts'],
   ['fields.ts'], ['errors.ts', 'crypto.ts', 'time.ts', 'background.ts', 'plain-object.ts', 'register.ts', 'redis-connection.ts']
 ]

@@ -5,6 +5,7 @@ import { crc32 } from 'node:zlib'
 import { BASE62, hmacSha256, randomBase62, sha256 } from '../lib/crypto.js'
 import { isSelfServeKeysError, keyPattern, memoryStorage, redactPaths, type Actor, type KeyRequirement, type RequestSource, type Storage } from '../lib/index.js'
 import { endOf, statusOf, STATUSES, toApiKey, toVerifiedApiKey, type FoundKey, type StoredKey } from '../lib/keys/api-key.js'
+import { crc32 as ownCrc32 } from '../lib/keys/crc32.js'
 import { displayParts, generateKey, hasKeyShape, keyShape, standardPrefix } from '../lib/keys/key-format.js'
 import { keyHasher } from '../lib/keys/key-hash.js'
 import { keyOperations } from '../lib/keys/all-key-operations.js'
@@ -39,6 +40,17 @@ function withChecksum (body: string): string {
 const MISSING = ['key_00000000000000000000000000', 'key_missing']
 
 t.test('the text of a key', async (t) => {
+  t.test('has the CRC-32 that everybody has, of as many characters as are asked for', async (t) => {
+    t.equal(ownCrc32('123456789', 9), 0xcbf43926, 'the check value of its catalogues')
+    t.equal(ownCrc32('', 0), 0)
+    for (let length = 1; length <= 256; length++) {
+      const text = Array.from({ length }, (_none, place) => String.fromCharCode((place * 31 + length * 7) % 128)).join('')
+      t.equal(ownCrc32(text, length), crc32(text))
+      t.equal(ownCrc32(text, length >> 1), crc32(text.slice(0, length >> 1)), 'the rest does not count')
+    }
+    t.type(ownCrc32('schlüssel 🔑', 12), 'number', 'other letters than keys have are no error')
+  })
+
   t.test('is the prefix, 36 random base62 characters and 6 of CRC-32 over all before', async (t) => {
     for (const prefix of ['sk_live_', 'acme_pk_test_', 'x', '', 'ACME-Prod-']) {
       const key = generateKey(prefix)

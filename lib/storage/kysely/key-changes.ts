@@ -9,7 +9,8 @@ import { writeEntries } from './audit-queries.js'
 import type { On } from './databases/database.js'
 import { countCurrent, selectKeys } from './key-queries.js'
 import { readRequest, writeRequest } from './request-queries.js'
-import { FIRST_VERSION, formatScopes, toKeyRow, toStoredKey, type Tables } from './tables.js'
+import { FIRST_VERSION, toKeyRow, toStoredKey, type Tables } from './tables.js'
+import { formatScopes } from './text-lists.js'
 
 type Db = Kysely<Tables>
 

@@ -4,6 +4,7 @@ import type { StoredAuditEntry } from '../../audit/audit-entry.js'
 import type { Access, Environment, StoredKey } from '../../keys/api-key.js'
 import { endOf } from '../../keys/api-key.js'
 import type { Metadata } from '../../register.js'
+import { formatScopes, parseList, parseScopes } from './text-lists.js'
 
 export interface Tables {
   accounts: { number: Generated<number>, id: string, next_sequence: number, next_entry: Generated<number> }
@@ -136,8 +137,8 @@ export function toStoredKey (row: KeyRow): StoredKey {
     environment: row.environment,
     access: row.access,
     scopes: parseScopes(row.scopes),
-    allowedOrigins: JSON.parse(row.allowed_origins) as string[],
-    allowedIps: JSON.parse(row.allowed_ips) as string[],
+    allowedOrigins: parseList(row.allowed_origins),
+    allowedIps: parseList(row.allowed_ips),
     isDefault: row.default_slot !== null,
     prefix: row.prefix,
     first8: row.first8,
@@ -188,12 +189,4 @@ export function toKeyRow (key: Omit<StoredKey, 'ref' | 'accountId'>): Omit<Inser
     rotated_from: key.rotatedFrom,
     ends_at: endOf(key) ?? NEVER
   }
-}
-
-export function parseScopes (scopes: string | null): string[] | null {
-  return scopes === null ? null : JSON.parse(scopes) as string[]
-}
-
-export function formatScopes (scopes: readonly string[] | null): string | null {
-  return scopes === null ? null : JSON.stringify(scopes)
 }

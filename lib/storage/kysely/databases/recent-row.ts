@@ -1,7 +1,7 @@
 // A row of recent usage as every database selects it, and the event it tells of.
 import { HOUR } from '../../../time.js'
 import type { RecordedEvent } from '../../storage.js'
-import { parseScopes } from '../tables.js'
+import { parseScopes } from '../text-lists.js'
 
 export interface RecentRow {
   hour: number
