@@ -17,10 +17,12 @@ export class ValuesPlugin implements KyselyPlugin {
   async transformResult ({ result }: PluginTransformResultArgs): Promise<QueryResult<UnknownRow>> {
     const [first] = result.rows
     if (first === undefined) return result
+    // Taken out of the driver's answer: pg's outlives its use, and each minor collection would copy all rows that came since the last major one.
+    const rows = result.rows.splice(0)
     const names = Object.keys(first)
     const numbers = names.filter((name) => NUMBERS.has(name))
     const others = names.filter((name) => !NUMBERS.has(name))
-    for (const row of result.rows) {
+    for (const row of rows) {
       for (const name of numbers) {
         if (row[name] !== null) row[name] = Number(row[name])
       }
@@ -29,6 +31,6 @@ export class ValuesPlugin implements KyselyPlugin {
         if (Buffer.isBuffer(value)) row[name] = value.toString()
       }
     }
-    return result
+    return { ...result, rows }
   }
 }
