@@ -112,15 +112,16 @@ export const FIRST_VERSION = 1
 /** What `ends_at` holds while a key has no end. */
 const NEVER = Number.MAX_SAFE_INTEGER
 
-/** Columns of a key, one by one: a prepared `select *` breaks when a later version adds a column. */
-export const KEY_COLUMNS = [
+/** Columns of a key but for its account's, one by one: a prepared `select *` breaks when a later version adds a column. */
+export const OWN_COLUMNS = [
   'api_keys.number', 'api_keys.public_id', 'api_keys.account_number', 'api_keys.sequence', 'api_keys.key_hash',
   'api_keys.pepper_id', 'api_keys.version', 'api_keys.label', 'api_keys.environment', 'api_keys.access',
   'api_keys.scopes', 'api_keys.allowed_origins', 'api_keys.allowed_ips', 'api_keys.default_slot', 'api_keys.prefix',
   'api_keys.first8', 'api_keys.last4', 'api_keys.created_by', 'api_keys.creator_id', 'api_keys.disabled_by',
   'api_keys.metadata', 'api_keys.created_at', 'api_keys.last_used_at', 'api_keys.expires_at', 'api_keys.retires_at', 'api_keys.revoked_at',
-  'api_keys.revoked_reason', 'api_keys.rotated_from', 'accounts.id as account_id'
+  'api_keys.revoked_reason', 'api_keys.rotated_from'
 ] as const
+export const KEY_COLUMNS = [...OWN_COLUMNS, 'accounts.id as account_id'] as const
 
 export type KeyRow = Omit<Selectable<ApiKeysTable>, 'ends_at' | 'imported_hash'> & { account_id: string }
 
