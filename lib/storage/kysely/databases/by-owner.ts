@@ -11,34 +11,36 @@ type Db = Kysely<Tables>
 /** Deletes at most `limit` rows whose column meets the condition; answers how many. */
 type DeleteSome = (db: Db, table: keyof Tables, column: string, condition: RawBuilder<unknown>, limit: number) => Promise<number>
 
-/**
- * @param join the word that joins what belongs to an event to it
- * @param only which of the account's events
- */
+/** What belongs to an event, each from its own table. */
+export const NAMES = sql`${sql.ref('usage_routes.method')} as method, ${sql.ref('usage_routes.route')} as route,
+  ${sql.ref('api_keys.public_id')} as public_id, ${sql.ref('api_key_versions.label')} as label,
+  ${sql.ref('api_key_versions.environment')} as environment, ${sql.ref('api_key_versions.scopes')} as scopes`
+
+interface RecentWords {
+  /** The columns of NAMES, and how they are joined to the events. */
+  readonly names: RawBuilder<unknown>
+  readonly joined: RawBuilder<unknown>
+  /** Only the first rows in descending order of hour and offset: as many, or more that are of the same millisecond as the last. */
+  first (limit: number): RawBuilder<unknown>
+}
+
+/** @param only which of the account's events */
 export async function recentByOwner (
-  db: Db, account: number, { start, end, recentLimit }: UsageQuery, join: RawBuilder<unknown>, only: RawBuilder<unknown>
+  db: Db, account: RawBuilder<unknown>, { start, end, recentLimit }: UsageQuery, { names, joined, first }: RecentWords, only: RawBuilder<unknown>
 ): Promise<RecordedEvent[]> {
   const event = (name: string): RawBuilder<unknown> => sql.ref(`usage_events.${name}`)
   const place = sql`(${event('hour')}, ${event('offset')})`
   const placeOf = (time: number): RawBuilder<unknown> => sql`(${slotNumber(time, 'hour')}, ${time % HOUR})`
-  const { rows } = await sql<RecentRow>`
-    select ${event('hour')} as hour, ${event('offset')} as ${sql.ref('offset')}, ${event('status')} as status,
-      ${event('duration_us')} as duration_us, ${event('failure_code')} as failure_code, ${event('request_id')} as request_id,
-      ${sql.ref('usage_routes.method')} as method, ${sql.ref('usage_routes.route')} as route,
-      ${sql.ref('api_keys.public_id')} as public_id, ${sql.ref('api_key_versions.label')} as label,
-      ${sql.ref('api_key_versions.environment')} as environment, ${sql.ref('api_key_versions.scopes')} as scopes
-    from ${sql.table('usage_events')}
-    ${join} ${sql.table('usage_routes')} on ${sql.ref('usage_routes.number')} = ${event('route_number')}
-    ${join} ${sql.table('api_keys')} on ${sql.ref('api_keys.number')} = ${event('key_number')}
-    ${join} ${sql.table('api_key_versions')} on ${sql.ref('api_key_versions.key_number')} = ${event('key_number')}
-      and ${sql.ref('api_key_versions.version')} = ${event('key_version')}
+  const { rows } = await sql<RecentRow & { sequence: number }>`
+    select ${event('hour')} as hour, ${event('offset')} as ${sql.ref('offset')}, ${event('sequence')} as sequence, ${event('status')} as status,
+      ${event('duration_us')} as duration_us, ${event('failure_code')} as failure_code, ${event('request_id')} as request_id, ${names}
+    from ${sql.table('usage_events')} ${joined}
     where ${event('account_number')} = ${account}
       and ${event('hour')} >= ${slotNumber(start, 'hour')} and ${event('hour')} <= ${slotNumber(end - 1, 'hour')}
       and ${place} >= ${placeOf(start)} and ${place} < ${placeOf(end)}
       ${only}
-    order by ${event('hour')} desc, ${event('offset')} desc, ${event('sequence')} desc
-    limit ${recentLimit}`.execute(db)
-  return rows.map(toRecordedEvent)
+    order by ${event('hour')} desc, ${event('offset')} desc ${first(recentLimit)}`.execute(db)
+  return rows.sort((a, b) => b.hour - a.hour || b.offset - a.offset || b.sequence - a.sequence).slice(0, recentLimit).map(toRecordedEvent)
 }
 
 /** @param slots a condition, besides that of the account, by which the totals of a unit are sought */

@@ -1,7 +1,7 @@
 // What differs between the databases: the statements that their SQL has different words for.
 import type { Insertable, InsertQueryBuilder, InsertResult, Kysely, RawBuilder, SelectQueryBuilder } from 'kysely'
 import type { SlotUnit } from '../../slots.js'
-import type { RecordedEvent, UsageCount, UsageQuery, UsageRows } from '../../storage.js'
+import type { RecordedEvent, UsageQuery, UsageRows } from '../../storage.js'
 import type { Tables } from '../tables.js'
 
 export type DatabaseType = 'sqlite' | 'postgres' | 'mysql'
@@ -25,15 +25,8 @@ export interface TransactionWords {
 /** Of rows that get a `number` from the database, whatever their table. */
 export type InsertNumbered = InsertQueryBuilder<Tables, any, InsertResult>
 
-/** What a key did in a window. */
-export interface KeySum extends UsageCount { readonly key: number }
-/** `perKey`: the keys with most requests. */
-export interface Counts { readonly timeline: UsageRows['timeline'], readonly perKey: readonly KeySum[] }
-
-/** Most requests first, the newer key first among equals. */
-export function byRequests (a: KeySum, b: KeySum): number {
-  return b.requests - a.requests || b.key - a.key
-}
+/** `perKey`: the keys with most requests, as they are now; one that has just been pruned is left out. */
+export type Counts = Pick<UsageRows, 'timeline' | 'perKey'>
 
 export type EventRow = Insertable<Tables['usage_events']>
 
@@ -69,10 +62,10 @@ export interface Database {
   contains (column: string, text: string): RawBuilder<boolean>
   /** Moves `last_used_at` of keys forward, never back, in one statement. */
   touchKeys (db: Kysely<Tables>, last: ReadonlyMap<number, number>): Promise<void>
-  /** What an account did in a window, without what pruned keys did. */
-  readCounts (db: Kysely<Tables>, account: number, query: UsageQuery): Promise<Counts>
+  /** What an account did in a window, without what pruned keys did. `account` is SQL for its number, null where there is none. */
+  readCounts (db: Kysely<Tables>, account: RawBuilder<unknown>, query: UsageQuery): Promise<Counts>
   /** The newest requests, or failures, of the account in the window. */
-  readRecent (db: Kysely<Tables>, account: number, query: UsageQuery, failuresOnly: boolean): Promise<RecordedEvent[]>
+  readRecent (db: Kysely<Tables>, account: RawBuilder<unknown>, query: UsageQuery, failuresOnly: boolean): Promise<RecordedEvent[]>
   /** Removes at most `limit` events of hours before `hour`; answers how many. */
   pruneEvents (db: Kysely<Tables>, hour: number, limit: number): Promise<number>
   /** Removes at most `limit` totals of slots before `slot`; answers how many. */

@@ -1,8 +1,8 @@
 // MySQL and MariaDB, in the SQL that both understand: rows are locked one by one, and usage is clustered by owner.
 import { sql, type Kysely, type RawBuilder } from 'kysely'
 import type { Tables } from '../tables.js'
-import { recentByOwner, removals } from './by-owner.js'
-import { ADDED_UP, countsByOwner } from './counts-by-owner.js'
+import { NAMES, recentByOwner, removals } from './by-owner.js'
+import { countsByOwner } from './counts-by-owner.js'
 import type { Database, TransactionWords } from './database.js'
 import { eventInserts } from './upserts.js'
 
@@ -32,6 +32,18 @@ const transactions: TransactionWords = {
       session sql_mode = @self_serve_mode, session innodb_lock_wait_timeout = @self_serve_wait`
   ],
   lost: new Set(['ER_LOCK_DEADLOCK', LOCK_WAIT, 'ER_DUP_ENTRY'])
+}
+
+const ADDED_UP = sql`sum(requests) as requests, sum(failures) as failures`
+
+/** From the events to the rest, in their order: the server might rather begin at a table that looks small, and sort. */
+const RECENT: Parameters<typeof recentByOwner>[3] = {
+  names: NAMES,
+  joined: sql`straight_join ${sql.table('usage_routes')} on ${sql.ref('usage_routes.number')} = ${sql.ref('usage_events.route_number')}
+    straight_join ${sql.table('api_keys')} on ${sql.ref('api_keys.number')} = ${sql.ref('usage_events.key_number')}
+    straight_join ${sql.table('api_key_versions')} on ${sql.ref('api_key_versions.key_number')} = ${sql.ref('usage_events.key_number')}
+      and ${sql.ref('api_key_versions.version')} = ${sql.ref('usage_events.key_version')}`,
+  first: (limit) => sql`, ${sql.ref('usage_events.sequence')} desc limit ${limit}`
 }
 
 export const mysqlDatabase: Database = {
@@ -98,11 +110,12 @@ export const mysqlDatabase: Database = {
   readCounts: countsByOwner({
     inSlots: (column, first, last) => sql`${column} between ${first} and ${last}`,
     sums: (slot, totals) => sql`select ${slot} as slot, null as key_number, ${ADDED_UP} ${totals} group by ${slot}
-      union all select null, key_number, ${ADDED_UP} ${totals} group by key_number`
+      union all select null, key_number, ${ADDED_UP} ${totals} group by key_number`,
+    addedUp: ADDED_UP,
+    joinKey: (number) => sql`left join ${sql.table('api_keys')} as api_key on api_key.number = ${number}`
   }),
-  // From the events to the rest, in their order: the server might rather begin at a table that looks small, and sort.
   readRecent: async (db, account, query, failuresOnly) =>
-    await recentByOwner(db, account, query, sql`straight_join`, failuresOnly ? sql`and ${sql.ref('usage_events.failed')} = 1` : sql``),
+    await recentByOwner(db, account, query, RECENT, failuresOnly ? sql`and ${sql.ref('usage_events.failed')} = 1` : sql``),
   ...removals(deleteSome, () => sql``)
 }
 

@@ -1,8 +1,8 @@
 // PostgreSQL: rows are locked one by one, and usage is found by owner.
 import { sql, type Kysely, type RawBuilder } from 'kysely'
 import type { Tables } from '../tables.js'
-import { recentByOwner, removals } from './by-owner.js'
-import { ADDED_UP, countsByOwner } from './counts-by-owner.js'
+import { NAMES, recentByOwner, removals } from './by-owner.js'
+import { countsByOwner } from './counts-by-owner.js'
 import type { Database, EventRow, Total } from './database.js'
 import { upserts } from './upserts.js'
 
@@ -13,6 +13,23 @@ const MIGRATION_LOCK = sql`hashtext('fastify-self-serve-keys'), 1`
 
 /** Sets the advisory locks of accounts apart from others, as far as 64 bits can. */
 const TURNS = sql.lit(0x73656c66)
+
+/** Exact, as no count is beyond what a double can hold; sums of bigints would be numerics, which take longer. */
+const ADDED_UP = sql`sum(requests::float8) as requests, sum(failures::float8) as failures`
+
+/**
+ * One event after the other, what belongs to it sought by `offset 0`, and in no finer an order than the index has: nothing is
+ * sorted, whatever the server thinks of how many events the account has, and there are few ways to think about.
+ */
+const RECENT: Parameters<typeof recentByOwner>[3] = {
+  names: sql`named.*`,
+  joined: sql`cross join lateral (select ${NAMES}
+    from ${sql.table('usage_routes')} cross join ${sql.table('api_keys')} join ${sql.table('api_key_versions')}
+      on ${sql.ref('api_key_versions.key_number')} = ${sql.ref('api_keys.number')}
+    where ${sql.ref('usage_routes.number')} = ${sql.ref('usage_events.route_number')} and ${sql.ref('api_keys.number')} = ${sql.ref('usage_events.key_number')}
+      and ${sql.ref('api_key_versions.version')} = ${sql.ref('usage_events.key_version')} offset 0) as named`,
+  first: (limit) => sql`fetch first ${sql.lit(limit)} rows with ties`
+}
 
 export const postgresDatabase: Database = {
   type: 'postgres',
@@ -81,10 +98,12 @@ export const postgresDatabase: Database = {
     // One by one, each a seek: the keys of the totals begin with the slot.
     inSlots: (column, first, last) =>
       sql`${column} = any (${integers(Array.from({ length: last - first + 1 }, (_none, place) => first + place))}::integer[])`,
-    sums: (slot, totals) => sql`select ${slot} as slot, key_number, ${ADDED_UP} ${totals} group by grouping sets ((${slot}), (key_number))`
+    sums: (slot, totals) => sql`select ${slot} as slot, key_number, ${ADDED_UP} ${totals} group by grouping sets ((${slot}), (key_number))`,
+    addedUp: ADDED_UP,
+    joinKey: (number) => sql`left join lateral (select * from ${sql.table('api_keys')} where number = ${number} offset 0) as api_key on true`
   }),
   readRecent: async (db, account, query, failuresOnly) =>
-    await recentByOwner(db, account, query, sql`join`, failuresOnly ? sql`and ${sql.ref('usage_events.status')} >= 400` : sql``),
+    await recentByOwner(db, account, query, RECENT, failuresOnly ? sql`and ${sql.ref('usage_events.status')} >= 400` : sql``),
   // Slot after slot, each a seek: the keys of the totals begin with the slot, and a search for the account alone would read them all.
   ...removals(deleteSome, (unit) => {
     const [slot, table] = [sql.ref(`usage_${unit}s.${unit}`), sql.table(`usage_${unit}s`)]

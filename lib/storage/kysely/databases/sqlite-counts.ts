@@ -1,7 +1,9 @@
 // What an account did in a window, as SQLite counts it: totals are read once, a row a slot, and added up here. To add up by key SQLite would sort them all.
 import { sql } from 'kysely'
 import { SLOT_MS, slotNumber } from '../../slots.js'
-import { byRequests, type Database, type KeySum } from './database.js'
+import { selectKeys } from '../key-queries.js'
+import { toStoredKey } from '../tables.js'
+import type { Database } from './database.js'
 
 /** The totals of a slot by their columns, a place in each for a key: arrays in JSON. */
 interface SlotRow { readonly slot: number, readonly keys: string, readonly requests: string, readonly failures: string }
@@ -31,10 +33,12 @@ export const sqliteCounts: Database['readCounts'] = async (db, account, { unit, 
   const pruned = new Set(gone.map(({ number }) => number))
 
   const timeline = slots.map(({ slot, keys, requests, failures }) => ({ start: slot * SLOT_MS[unit], requests: sumOf(requests, keys, pruned), failures: sumOf(failures, keys, pruned) }))
-  const perKey: KeySum[] = [...sums.values()].filter(({ key }) => !pruned.has(key))
+  const most = [...sums.values()].filter(({ key }) => !pruned.has(key)).sort((a, b) => b.requests - a.requests || b.key - a.key).slice(0, perKeyLimit)
+  const found = most.length === 0 ? [] : await selectKeys(db).where('api_keys.number', 'in', most.map(({ key }) => key)).execute()
+  const keys = new Map(found.map((row) => [row.number, toStoredKey(row)]))
   return {
     timeline: timeline.filter(({ requests }) => requests > 0).sort((a, b) => a.start - b.start),
-    perKey: perKey.sort(byRequests).slice(0, perKeyLimit)
+    perKey: most.filter(({ key }) => keys.has(key)).map(({ key, ...counts }) => ({ key: keys.get(key)!, ...counts }))
   }
 }
 
