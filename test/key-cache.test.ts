@@ -1,7 +1,7 @@
 // Keys held in memory: for how long, how many, and what an eviction does to questions under way.
 import t from 'tap'
 import { fingerprint, sha256 } from '../lib/crypto.js'
-import type { FoundKey } from '../lib/keys/api-key.js'
+import type { FoundKey, IdentifiedKey } from '../lib/keys/api-key.js'
 import { keyCache } from '../lib/keys/key-cache.js'
 import { generateKey, hasKeyShape } from '../lib/keys/key-format.js'
 import { keyHasher } from '../lib/keys/key-hash.js'
@@ -11,8 +11,11 @@ import { testClock } from './helpers/app.js'
 import { storedKey } from './helpers/keys.js'
 
 const found = (publicId: string, accountId = 'user_a'): FoundKey => ({ key: storedKey({ publicId, accountId }), siteOrigins: [] })
-/** A key as it is held. */
-const held = (found: FoundKey): FoundKey => ({ ...found, held: true })
+/** A key as it is held: without what only its owner sees. */
+const held = ({ key, siteOrigins }: FoundKey): IdentifiedKey => {
+  const { sequence, isDefault, prefix, first8, last4, createdBy, creatorId, createdAt, lastUsedAt, revokedReason, rotatedFrom, ...needed } = key
+  return { key: needed, siteOrigins, held: true }
+}
 /** What is looked for by: 32 bytes, unlike the digests of one character in tests where only one key matters. */
 const digest = (place: number): string => fingerprint(`key ${place}`)
 
@@ -29,8 +32,7 @@ t.test('keys in memory', async (t) => {
     const one = found('key_1')
     cache.put('d1', one, askedAt)
     const kept = cache.get('d1', clock.monotonic())
-    t.same(kept, held(one))
-    t.not(kept!.key, one.key, 'a copy: what was read for one request need not live long')
+    t.strictSame(kept, held(one))
     t.equal(cache.get('d2', clock.monotonic()), undefined)
     clock.pass(599)
     t.equal(cache.get('d1', clock.monotonic()), kept, 'the same object each time')
@@ -111,7 +113,7 @@ t.test('keys in memory', async (t) => {
       t.ok(holds(place), 'what was looked for twice is let in')
     }
     t.ok(range(997, 999).every(holds))
-    t.notOk(range(1, 980).some(holds), 'what came first and was not used since is dropped')
+    t.notOk(range(1, 970).some(holds), 'what came first and was not used since is dropped')
     // The same key again takes no room.
     for (let turn = 0; turn < 100; turn++) use(999)
     t.ok(range(997, 999).every(holds))
@@ -121,7 +123,7 @@ t.test('keys in memory', async (t) => {
     const { use, holds, range } = bounded()
     for (const place of range(0, 9)) use(place)
     const before = range(0, 9).filter(holds)
-    t.ok(before.length >= 5)
+    t.equal(before.length, 10)
     let letIn = 0
     for (let turn = 0; turn < 20; turn++) {
       for (const place of range(100, 299)) if (use(place)) letIn++

@@ -1,7 +1,7 @@
 // What a presented API key goes through, on protected routes and on account routes that are open to keys.
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { errorOf, makeError } from '../errors.js'
-import { endOf, toVerifiedApiKey, type FoundKey, type StoredKey } from '../keys/api-key.js'
+import { endOf, toVerifiedApiKey, type IdentifiedKey, type VerifiableKey } from '../keys/api-key.js'
 import type { KeyRequirement } from '../keys/judge-key.js'
 import { cutScopes } from '../keys/scopes.js'
 import { unknownKey, type KeyVerifier, type Verification } from '../keys/verify-key.js'
@@ -24,7 +24,7 @@ export interface KeyCredentialParts {
   readonly readCredentials: CredentialReader
   readonly logBindings: boolean
   /** Called once for a request with an identified key, before its key is judged. */
-  readonly onIdentified: (request: FastifyRequest, reply: FastifyReply, key: StoredKey, route: string) => void
+  readonly onIdentified: (request: FastifyRequest, reply: FastifyReply, key: VerifiableKey, route: string) => void
   /** What a request is answered that failed with this error: the error, or RATE_LIMITED after too many bad keys. */
   readonly failure: (error: Error, ip: string) => Error
 }
@@ -49,7 +49,7 @@ export function authorizeKey (
   const { plaintext, route, origin, requirement, charge } = presented
   const { verifier, limiter, legacyHeaders, clock, logBindings, onIdentified } = parts
 
-  const judge = (found: FoundKey | null): void | Promise<void> => {
+  const judge = (found: IdentifiedKey | null): void | Promise<void> => {
     if (found === null) throw errorOf(unknownKey())
     const { key } = found
     onIdentified(request, reply, key, route)
@@ -58,7 +58,7 @@ export function authorizeKey (
     return andThen(verifier.judge(found, plaintext, requirement, { ip: request.ip, origin, sameOrigin }), (judged) => admit(judged, found.held))
   }
 
-  const admit = (judged: Verification, held: FoundKey['held']): void | Promise<void> => {
+  const admit = (judged: Verification, held: IdentifiedKey['held']): void | Promise<void> => {
     if (judged.refusal !== null) throw errorOf(judged.refusal)
     const { key, policy } = judged
     announceEnd(reply, key, clock)
@@ -80,7 +80,7 @@ export function presentedKey ({ key, twoKeys }: Credentials, headers: readonly s
 }
 
 /** A key that ends soon says so on each answer, so that whoever runs the client sees it in time. */
-function announceEnd (reply: FastifyReply, key: StoredKey, clock: Clock): void {
+function announceEnd (reply: FastifyReply, key: VerifiableKey, clock: Clock): void {
   if (key.expiresAt === null && key.retiresAt === null) return
   const end = endOf(key)!
   if (end - clock.now() <= NOTICE) reply.header('x-api-key-expires-at', toIso(end))

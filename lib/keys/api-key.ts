@@ -59,7 +59,18 @@ export interface FoundKey {
   readonly key: StoredKey
   /** Origins of its account's sites, where it is a publishable key without origins of its own; else none. */
   readonly siteOrigins: readonly string[]
-  /** Is it held in memory, the same object request after request? @default false */
+}
+
+/** What verification needs of a key: all that is held of it in memory. */
+export type VerifiableKey = Pick<StoredKey,
+  'publicId' | 'accountId' | 'ref' | 'label' | 'environment' | 'access' | 'scopes' | 'allowedOrigins' | 'allowedIps' | 'hash' | 'pepperId' |
+  'disabledBy' | 'metadata' | 'expiresAt' | 'retiresAt' | 'revokedAt'>
+
+/** The key of a plaintext, read for one request or held in memory. */
+export interface IdentifiedKey {
+  readonly key: VerifiableKey
+  readonly siteOrigins: FoundKey['siteOrigins']
+  /** Is `key` the same object request after request? @default false */
   readonly held?: boolean
 }
 
@@ -72,7 +83,7 @@ export function isPublicId (text: string): boolean {
 }
 
 /** The status at `now`: the first that holds of revoked, expired, disabled, retiring, active. A clock that is no number ends keys. */
-export function statusOf (key: StoredKey, now: number): KeyStatus {
+export function statusOf (key: Pick<StoredKey, 'revokedAt' | 'retiresAt' | 'expiresAt' | 'disabledBy'>, now: number): KeyStatus {
   if (key.revokedAt !== null || (key.retiresAt !== null && !(now < key.retiresAt))) return 'revoked'
   if (key.expiresAt !== null && !(now < key.expiresAt)) return 'expired'
   if (key.disabledBy !== null) return 'disabled'
@@ -168,7 +179,7 @@ export interface VerifiedApiKey {
 }
 
 /** @param granted the key's scopes, cut to what its account may grant */
-export function toVerifiedApiKey (key: StoredKey, granted: readonly string[] | null): VerifiedApiKey {
+export function toVerifiedApiKey (key: VerifiableKey, granted: readonly string[] | null): VerifiedApiKey {
   const { publicId, accountId, label, environment, access } = key
   // Copies: what a handler does to them must not reach the storage.
   const scopes = granted === null ? null : [...granted] as Scope[]

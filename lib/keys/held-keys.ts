@@ -1,5 +1,5 @@
 // Keys held in memory, by the SHA-256 of their plaintext: bounded in number. For how long one serves is the caller's to say.
-import type { FoundKey } from './api-key.js'
+import type { FoundKey, IdentifiedKey } from './api-key.js'
 import { secondLook } from './second-look.js'
 
 /**
@@ -9,8 +9,8 @@ import { secondLook } from './second-look.js'
 export interface HeldKeys {
   /** Taken before anything else: what changes from now on is not in the answer. */
   stamp (): number
-  /** A copy of what `put` was given under this digest, `held`, if it serves a question of this stamp: the same object each time. */
-  get (digest: string, stamp: number): FoundKey | undefined
+  /** What verification needs of what `put` was given under this digest, if it serves a question of this stamp: the same object each time. */
+  get (digest: string, stamp: number): IdentifiedKey | undefined
   put (digest: string, found: FoundKey, stamp: number): void
   /** Keys held, those that nobody gets any more included. */
   readonly size: number
@@ -25,22 +25,24 @@ export interface EvictableKeys extends HeldKeys {
 }
 
 /** A key, and the stamp of the question that it answered. */
-export interface HeldKey { readonly found: FoundKey, readonly stamp: number }
+export interface HeldKey { readonly found: IdentifiedKey, readonly stamp: number }
 
 /**
- * Two generations: when the young one is full the old one is dropped whole, which costs no search for what to drop; what is
- * used meanwhile moves from the old to the young. Once there is an old one, a key is let in at its second look: a sweep over
- * more keys than there is room for would push out those in use, and be garbage by the time it comes round.
+ * Two generations: what is used moves from the old to the young, what has to make room is the first of the old, and when none
+ * of them is left the young are the old ones. Once there is no room left, a key is let in at its second look: a sweep over more keys
+ * than there is room for would push out those in use, and be garbage by the time it comes round.
  * @param maxSize from 2
  */
 export class TwoGenerations {
-  readonly #half: number
+  readonly #maxSize: number
   readonly #lookedForBefore: (digest: string) => boolean
   #young = new Map<string, HeldKey>()
   #old = new Map<string, HeldKey>()
+  /** Of the old, from the first on: it goes on behind those that are gone. */
+  #first = this.#old.keys()
 
   constructor (maxSize: number) {
-    this.#half = Math.floor(maxSize / 2)
+    this.#maxSize = maxSize
     this.#lookedForBefore = secondLook(maxSize)
   }
 
@@ -56,28 +58,58 @@ export class TwoGenerations {
 
   put (digest: string, found: FoundKey, stamp: number): void {
     const held = this.#young.has(digest) || this.#old.has(digest)
-    if (held || this.#old.size === 0 || this.#lookedForBefore(digest)) this.#move(digest, { found: copied(found), stamp })
+    if (!held && this.size >= this.#maxSize) {
+      if (!this.#lookedForBefore(digest)) return
+      this.#old.delete(this.#first.next().value!)
+    }
+    this.#move(digest, { found: copied(found), stamp })
   }
 
   clear (): void {
     this.#young = new Map()
-    this.#old = new Map()
+    this.#age()
   }
 
   #move (digest: string, held: HeldKey): void {
     this.#old.delete(digest)
-    if (this.#young.size >= this.#half && !this.#young.has(digest)) {
-      this.#old = this.#young
-      this.#young = new Map()
-    }
     this.#young.set(digest, held)
+    // At once, not when room is needed: until then those in use are young again.
+    if (this.#old.size === 0 && this.#young.size >= this.#maxSize) this.#age()
+  }
+
+  #age (): void {
+    this.#old = this.#young
+    this.#young = new Map()
+    this.#first = this.#old.keys()
   }
 }
 
 /**
  * V8 learns of each place in the code whether what is made there lives long, and then makes it among the old objects, where it
- * waits for the collection that takes long. So what is held is made here, and what was read for one request stays young.
+ * waits for the collection that takes long. So what is held is made here, and what was read for one request stays young. Name by
+ * name, with what is needed alone: a key that is spread out over memory takes longer to look at.
  */
-function copied ({ key, siteOrigins }: FoundKey): FoundKey {
-  return { key: { ...key }, siteOrigins, held: true }
+function copied ({ key, siteOrigins }: FoundKey): IdentifiedKey {
+  return {
+    key: {
+      publicId: key.publicId,
+      accountId: key.accountId,
+      ref: key.ref,
+      label: key.label,
+      environment: key.environment,
+      access: key.access,
+      scopes: key.scopes,
+      allowedOrigins: key.allowedOrigins,
+      allowedIps: key.allowedIps,
+      hash: key.hash,
+      pepperId: key.pepperId,
+      disabledBy: key.disabledBy,
+      metadata: key.metadata,
+      expiresAt: key.expiresAt,
+      retiresAt: key.retiresAt,
+      revokedAt: key.revokedAt
+    },
+    siteOrigins,
+    held: true
+  }
 }

@@ -1,7 +1,7 @@
 // May this key do what is asked of it? Pure: everything it depends on is handed in.
 import { refusalOf, type Refusal } from '../errors.js'
 import type { Policy } from '../policy/account-policy.js'
-import { statusOf, type Environment, type StoredKey } from './api-key.js'
+import { statusOf, type Environment, type VerifiableKey } from './api-key.js'
 import { inRanges } from './ip-ranges.js'
 import { matchesOrigin } from './origins.js'
 import { cutScopes, missingScopes, type ScopeRequirement } from './scopes.js'
@@ -28,7 +28,7 @@ export type KeyRefusalCode =
   'INVALID_API_KEY' | 'ACCOUNT_SUSPENDED' | 'FORBIDDEN' | 'ORIGIN_NOT_ALLOWED' | 'IP_NOT_ALLOWED' | 'INSUFFICIENT_SCOPE'
 
 export interface Judgement {
-  readonly key: StoredKey
+  readonly key: VerifiableKey
   readonly policy: Policy
   readonly requirement: KeyRequirement
   readonly source: RequestSource
@@ -45,7 +45,7 @@ const DEAD = {
 } as const
 
 /** Why the key may not be used at all, null if it may: what ended or is disabled says nothing else of itself. */
-export function judgeStatus (key: StoredKey, now: number): Refusal<'INVALID_API_KEY'> | null {
+export function judgeStatus (key: VerifiableKey, now: number): Refusal<'INVALID_API_KEY'> | null {
   const status = statusOf(key, now)
   return status === 'revoked' || status === 'expired' || status === 'disabled'
     ? refusalOf('INVALID_API_KEY', { reason: status }, DEAD[status])

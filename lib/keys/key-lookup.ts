@@ -2,13 +2,13 @@
 import { fingerprint, sameDigest } from '../crypto.js'
 import type { Storage } from '../storage/storage.js'
 import { andThen } from '../time.js'
-import type { FoundKey } from './api-key.js'
+import type { FoundKey, IdentifiedKey } from './api-key.js'
 import type { HeldKeys } from './held-keys.js'
 import type { KeyShape } from './key-format.js'
 import type { KeyDigest, KeyHasher } from './key-hash.js'
 
 /** The key that was stored for this plaintext, whatever its status; null if there is none. @throws STORAGE_UNAVAILABLE */
-export type KeyLookup = (plaintext: string) => FoundKey | null | Promise<FoundKey | null>
+export type KeyLookup = (plaintext: string) => IdentifiedKey | null | Promise<IdentifiedKey | null>
 
 export interface KeyLookupParts {
   readonly storage: Pick<Storage, 'findKeyByHash'>
@@ -19,7 +19,7 @@ export interface KeyLookupParts {
 }
 
 export function keyLookup ({ storage, hasher, isKeyShaped, held }: KeyLookupParts): KeyLookup {
-  const ask: KeyLookup = (plaintext) => {
+  const ask = (plaintext: string): FoundKey | null | Promise<FoundKey | null> => {
     const candidates = hasher.candidates(plaintext)
     return andThen(storage.findKeyByHash(candidates), (found) => oneOf(found, candidates))
   }

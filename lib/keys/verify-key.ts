@@ -3,19 +3,19 @@ import { refusalOf, type Refusal } from '../errors.js'
 import type { Policy } from '../policy/account-policy.js'
 import type { Policies } from '../policy/policies.js'
 import { andThen, type Clock } from '../time.js'
-import type { FoundKey, StoredKey } from './api-key.js'
+import type { IdentifiedKey, VerifiableKey } from './api-key.js'
 import { judgeStatus, judgeUse, type KeyRefusalCode, type KeyRequirement, type RequestSource } from './judge-key.js'
 import { keyLookup, type KeyLookup, type KeyLookupParts } from './key-lookup.js'
 
 export type Verification =
-  | { readonly refusal: null, readonly key: StoredKey, readonly policy: Policy }
+  | { readonly refusal: null, readonly key: VerifiableKey, readonly policy: Policy }
   /** `key`: the secret matched this stored key, which may not be used (for this). */
-  | { readonly refusal: Refusal<KeyRefusalCode>, readonly key: StoredKey | null }
+  | { readonly refusal: Refusal<KeyRefusalCode>, readonly key: VerifiableKey | null }
 
 export interface KeyVerifier {
   readonly find: KeyLookup
   /** May the key that was found do this? @throws STORAGE_UNAVAILABLE; every other outcome is an answer */
-  judge (found: FoundKey, plaintext: string, requirement: KeyRequirement, source: RequestSource): Verification | Promise<Verification>
+  judge (found: IdentifiedKey, plaintext: string, requirement: KeyRequirement, source: RequestSource): Verification | Promise<Verification>
 }
 
 export interface KeyVerifierParts extends KeyLookupParts {
@@ -23,7 +23,7 @@ export interface KeyVerifierParts extends KeyLookupParts {
   readonly originsRequired: boolean
   readonly clock: Clock
   /** Called for a good key that is stored under an older digest than the current one. */
-  readonly onOldHash: (key: StoredKey, plaintext: string) => void
+  readonly onOldHash: (key: VerifiableKey, plaintext: string) => void
 }
 
 export function keyVerifier (parts: KeyVerifierParts): KeyVerifier {
