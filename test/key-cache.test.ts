@@ -133,6 +133,25 @@ t.test('keys in memory', async (t) => {
     t.ok(use(500) === false && use(500) === false && use(500), 'a second look in a row lets it in')
   })
 
+  t.test('share the lists of scopes that are alike', async (t) => {
+    const { clock, cache } = cacheOf(10_000)
+    const scopesOf = (place: number, scopes: readonly string[] | null): unknown => {
+      const key = storedKey({ scopes, environment: 'test', access: 'publishable' })
+      cache.put(digest(place), { key, siteOrigins: [] }, clock.monotonic())
+      const { key: kept } = cache.get(digest(place), clock.monotonic())!
+      t.match(kept, { scopes, environment: 'test', access: 'publishable' })
+      return kept.scopes
+    }
+    const first = scopesOf(1, ['blocks:read', 'blocks:write'])
+    t.equal(scopesOf(2, ['blocks:read', 'blocks:write']), first)
+    t.not(scopesOf(3, ['blocks:read']), first)
+    t.equal(scopesOf(4, null), null)
+    for (let place = 5; place < 1005; place++) scopesOf(place, [`blocks:${place}`])
+    const late = scopesOf(1005, ['blocks:late'])
+    t.not(scopesOf(1006, ['blocks:late']), late, 'a thousand lists are enough to look through')
+    t.equal(scopesOf(1007, ['blocks:read', 'blocks:write']), first)
+  })
+
   t.test('all go when more evictions come at once than are worth remembering', async (t) => {
     const { clock, cache } = cacheOf()
     cache.put('d1', found('key_1'), clock.monotonic())

@@ -24,6 +24,9 @@ export interface EvictableKeys extends HeldKeys {
   evictAll (): void
 }
 
+/** Lists of scopes that are shared at most. */
+const MAX_LISTS = 1000
+
 /** A key, and the stamp of the question that it answered. */
 export interface HeldKey { readonly found: IdentifiedKey, readonly stamp: number }
 
@@ -36,6 +39,7 @@ export interface HeldKey { readonly found: IdentifiedKey, readonly stamp: number
 export class TwoGenerations {
   readonly #maxSize: number
   readonly #lookedForBefore: (digest: string) => boolean
+  readonly #lists = new Map<string, readonly string[]>()
   #young = new Map<string, HeldKey>()
   #old = new Map<string, HeldKey>()
   /** Of the old, from the first on: it goes on behind those that are gone. */
@@ -62,12 +66,22 @@ export class TwoGenerations {
       if (!this.#lookedForBefore(digest)) return
       this.#old.delete(this.#first.next().value!)
     }
-    this.#move(digest, { found: copied(found), stamp })
+    this.#move(digest, { found: copied(found, this.#shared(found.key.scopes)), stamp })
   }
 
   clear (): void {
     this.#young = new Map()
     this.#age()
+  }
+
+  /** The same list for all keys that have the same scopes: most of thousands do. */
+  #shared (scopes: FoundKey['key']['scopes']): FoundKey['key']['scopes'] {
+    if (scopes === null) return null
+    const text = scopes.join(' ')
+    const known = this.#lists.get(text)
+    if (known !== undefined) return known
+    if (this.#lists.size < MAX_LISTS) this.#lists.set(text, scopes)
+    return scopes
   }
 
   #move (digest: string, held: HeldKey): void {
@@ -89,16 +103,17 @@ export class TwoGenerations {
  * waits for the collection that takes long. So what is held is made here, and what was read for one request stays young. Name by
  * name, with what is needed alone: a key that is spread out over memory takes longer to look at.
  */
-function copied ({ key, siteOrigins }: FoundKey): IdentifiedKey {
+function copied ({ key, siteOrigins }: FoundKey, scopes: FoundKey['key']['scopes']): IdentifiedKey {
   return {
     key: {
       publicId: key.publicId,
       accountId: key.accountId,
       ref: key.ref,
       label: key.label,
-      environment: key.environment,
-      access: key.access,
-      scopes: key.scopes,
+      // Texts that the program has anyway, not one each.
+      environment: key.environment === 'live' ? 'live' : 'test',
+      access: key.access === 'secret' ? 'secret' : 'publishable',
+      scopes,
       allowedOrigins: key.allowedOrigins,
       allowedIps: key.allowedIps,
       hash: key.hash,

@@ -12,8 +12,6 @@ const WRITE_BUSY_TIMEOUT = 0
 /** A reader waits for nobody but a recovery or a last close, and its caller cannot wait otherwise. */
 const READ_BUSY_TIMEOUT = 5
 export const MEMORY = ':memory:'
-/** KiB of pages that a connection keeps, where better-sqlite3 would keep four times as much: the system keeps the file's pages as well, once for all. */
-const PAGE_CACHE = 4096
 
 export interface SqliteFile {
   readonly writer: Kysely<Tables>
@@ -44,7 +42,6 @@ export async function openSqliteFile (file: string, timeout: number): Promise<Sq
       handle.pragma('foreign_keys = on')
       // What is deleted is overwritten: an erased account is not left to be read in pages that are free.
       handle.pragma('secure_delete = on')
-      keepFewPages(handle)
       return handle
     } catch (error) {
       handle.close()
@@ -53,7 +50,6 @@ export async function openSqliteFile (file: string, timeout: number): Promise<Sq
   })
   // A database in memory belongs to its connection: there the one must serve for both.
   const read = file === MEMORY ? write : new Database(file, { timeout: READ_BUSY_TIMEOUT, readonly: true })
-  keepFewPages(read)
   const writer = kyselyOver(write)
   const reader = read === write ? writer : kyselyOver(read)
   const statements = new Map<string, Statement>()
@@ -100,10 +96,6 @@ function makePrivateFile (file: string): void {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
   }
-}
-
-function keepFewPages (handle: Handle): void {
-  handle.pragma(`cache_size = -${PAGE_CACHE}`)
 }
 
 function kyselyOver (database: Handle): Kysely<Tables> {
