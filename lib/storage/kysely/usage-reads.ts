@@ -7,10 +7,6 @@ export async function readUsage ({ db, database }: On, query: UsageQuery): Promi
   // Sought by each statement: it takes a hundredth of the round trip that asking for it first would.
   const account = sql`(select number from ${sql.table('accounts')} where id = ${query.accountId})`
   // At once, where a server has a connection for each.
-  const [{ timeline, perKey }, recentRequests, recentFailures] = await Promise.all([
-    database.readCounts(db, account, query),
-    database.readRecent(db, account, query, false),
-    database.readRecent(db, account, query, true)
-  ])
-  return { timeline, perKey, recentRequests, recentFailures }
+  const [counts, recent] = await Promise.all([database.readCounts(db, account, query), database.readRecent(db, account, query)])
+  return { ...counts, ...recent }
 }

@@ -1,7 +1,7 @@
 // What differs between the databases: the statements that their SQL has different words for.
 import type { Insertable, InsertQueryBuilder, InsertResult, Kysely, RawBuilder, SelectQueryBuilder } from 'kysely'
 import type { SlotUnit } from '../../slots.js'
-import type { RecordedEvent, UsageQuery, UsageRows } from '../../storage.js'
+import type { UsageQuery, UsageRows } from '../../storage.js'
 import type { Tables } from '../tables.js'
 
 export type DatabaseType = 'sqlite' | 'postgres' | 'mysql'
@@ -64,8 +64,8 @@ export interface Database {
   touchKeys (db: Kysely<Tables>, last: ReadonlyMap<number, number>): Promise<void>
   /** What an account did in a window, without what pruned keys did. `account` is SQL for its number, null where there is none. */
   readCounts (db: Kysely<Tables>, account: RawBuilder<unknown>, query: UsageQuery): Promise<Counts>
-  /** The newest requests, or failures, of the account in the window. */
-  readRecent (db: Kysely<Tables>, account: RawBuilder<unknown>, query: UsageQuery, failuresOnly: boolean): Promise<RecordedEvent[]>
+  /** The newest requests, and failures, of the account in the window. */
+  readRecent (db: Kysely<Tables>, account: RawBuilder<unknown>, query: UsageQuery): Promise<Pick<UsageRows, 'recentRequests' | 'recentFailures'>>
   /** Removes at most `limit` events of hours before `hour`; answers how many. */
   pruneEvents (db: Kysely<Tables>, hour: number, limit: number): Promise<number>
   /** Removes at most `limit` totals of slots before `slot`; answers how many. */

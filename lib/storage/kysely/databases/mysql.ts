@@ -36,16 +36,6 @@ const transactions: TransactionWords = {
 
 const ADDED_UP = sql`sum(requests) as requests, sum(failures) as failures`
 
-/** From the events to the rest, in their order: the server might rather begin at a table that looks small, and sort. */
-const RECENT: Parameters<typeof recentByOwner>[3] = {
-  names: NAMES,
-  joined: sql`straight_join ${sql.table('usage_routes')} on ${sql.ref('usage_routes.number')} = ${sql.ref('usage_events.route_number')}
-    straight_join ${sql.table('api_keys')} on ${sql.ref('api_keys.number')} = ${sql.ref('usage_events.key_number')}
-    straight_join ${sql.table('api_key_versions')} on ${sql.ref('api_key_versions.key_number')} = ${sql.ref('usage_events.key_number')}
-      and ${sql.ref('api_key_versions.version')} = ${sql.ref('usage_events.key_version')}`,
-  first: (limit) => sql`, ${sql.ref('usage_events.sequence')} desc limit ${limit}`
-}
-
 export const mysqlDatabase: Database = {
   type: 'mysql',
   transactions,
@@ -114,8 +104,16 @@ export const mysqlDatabase: Database = {
     addedUp: ADDED_UP,
     joinKey: (number) => sql`left join ${sql.table('api_keys')} as api_key on api_key.number = ${number}`
   }),
-  readRecent: async (db, account, query, failuresOnly) =>
-    await recentByOwner(db, account, query, RECENT, failuresOnly ? sql`and ${sql.ref('usage_events.failed')} = 1` : sql``),
+  // From the events to the rest, in their order: the server might rather begin at a table that looks small, and sort.
+  readRecent: recentByOwner({
+    names: NAMES,
+    joined: sql`straight_join ${sql.table('usage_routes')} on ${sql.ref('usage_routes.number')} = ${sql.ref('usage_events.route_number')}
+      straight_join ${sql.table('api_keys')} on ${sql.ref('api_keys.number')} = ${sql.ref('usage_events.key_number')}
+      straight_join ${sql.table('api_key_versions')} on ${sql.ref('api_key_versions.key_number')} = ${sql.ref('usage_events.key_number')}
+        and ${sql.ref('api_key_versions.version')} = ${sql.ref('usage_events.key_version')}`,
+    failed: sql`${sql.ref('usage_events.failed')} = 1`,
+    first: (limit) => sql`, ${sql.ref('usage_events.sequence')} desc limit ${limit}`
+  }),
   ...removals(deleteSome, () => sql``)
 }
 

@@ -17,20 +17,6 @@ const TURNS = sql.lit(0x73656c66)
 /** Exact, as no count is beyond what a double can hold; sums of bigints would be numerics, which take longer. */
 const ADDED_UP = sql`sum(requests::float8) as requests, sum(failures::float8) as failures`
 
-/**
- * One event after the other, what belongs to it sought by `offset 0`, and in no finer an order than the index has: nothing is
- * sorted, whatever the server thinks of how many events the account has, and there are few ways to think about.
- */
-const RECENT: Parameters<typeof recentByOwner>[3] = {
-  names: sql`named.*`,
-  joined: sql`cross join lateral (select ${NAMES}
-    from ${sql.table('usage_routes')} cross join ${sql.table('api_keys')} join ${sql.table('api_key_versions')}
-      on ${sql.ref('api_key_versions.key_number')} = ${sql.ref('api_keys.number')}
-    where ${sql.ref('usage_routes.number')} = ${sql.ref('usage_events.route_number')} and ${sql.ref('api_keys.number')} = ${sql.ref('usage_events.key_number')}
-      and ${sql.ref('api_key_versions.version')} = ${sql.ref('usage_events.key_version')} offset 0) as named`,
-  first: (limit) => sql`fetch first ${sql.lit(limit)} rows with ties`
-}
-
 export const postgresDatabase: Database = {
   type: 'postgres',
   transactions: {
@@ -102,8 +88,18 @@ export const postgresDatabase: Database = {
     addedUp: ADDED_UP,
     joinKey: (number) => sql`left join lateral (select * from ${sql.table('api_keys')} where number = ${number} offset 0) as api_key on true`
   }),
-  readRecent: async (db, account, query, failuresOnly) =>
-    await recentByOwner(db, account, query, RECENT, failuresOnly ? sql`and ${sql.ref('usage_events.status')} >= 400` : sql``),
+  // One event after the other, what belongs to it sought by `offset 0`, and in no finer an order than the index has: nothing is
+  // sorted, whatever the server thinks of how many events the account has, and it has few plans to think about.
+  readRecent: recentByOwner({
+    names: sql`named.*`,
+    joined: sql`cross join lateral (select ${NAMES}
+      from ${sql.table('usage_routes')} cross join ${sql.table('api_keys')} join ${sql.table('api_key_versions')}
+        on ${sql.ref('api_key_versions.key_number')} = ${sql.ref('api_keys.number')}
+      where ${sql.ref('usage_routes.number')} = ${sql.ref('usage_events.route_number')} and ${sql.ref('api_keys.number')} = ${sql.ref('usage_events.key_number')}
+        and ${sql.ref('api_key_versions.version')} = ${sql.ref('usage_events.key_version')} offset 0) as named`,
+    failed: sql`${sql.ref('usage_events.status')} >= 400`,
+    first: (limit) => sql`fetch first ${sql.lit(limit)} rows with ties`
+  }),
   // Slot after slot, each a seek: the keys of the totals begin with the slot, and a search for the account alone would read them all.
   ...removals(deleteSome, (unit) => {
     const [slot, table] = [sql.ref(`usage_${unit}s.${unit}`), sql.table(`usage_${unit}s`)]

@@ -2,6 +2,7 @@
 import { sql, type Kysely, type RawBuilder } from 'kysely'
 import { HOUR } from '../../../time.js'
 import { slotNumber } from '../../slots.js'
+import type { RecordedEvent, UsageQuery } from '../../storage.js'
 import type { Tables } from '../tables.js'
 import type { Database } from './database.js'
 import { toRecordedEvent, type RecentRow } from './recent-row.js'
@@ -61,32 +62,9 @@ export const sqliteDatabase: Database = {
 
   readCounts: sqliteCounts,
 
-  /**
-   * One seek an hour, newest hour first, until there are enough: that depends on `hours` being the outer loop (cross join
-   * keeps it there) and on the keys' descending order. The index of failures has to be named: SQLite would rather read
-   * every event of an hour than look each failure up in its table.
-   */
-  async readRecent (db, account, { start, end, recentLimit }, failuresOnly) {
-    const event = (name: string): RawBuilder<unknown> => sql.ref(`usage_events.${name}`)
-    const { rows } = await sql<RecentRow>`with recursive hours (hour) as (
-        select ${slotNumber(end - 1, 'hour')} union all select hour - 1 from hours where hour > ${slotNumber(start, 'hour')})
-      select ${event('hour')} as hour, ${event('offset')} as offset, ${event('status')} as status,
-        ${event('duration_us')} as duration_us, ${event('failure_code')} as failure_code, ${event('request_id')} as request_id,
-        ${sql.ref('usage_routes.method')} as method, ${sql.ref('usage_routes.route')} as route,
-        ${sql.ref('api_keys.public_id')} as public_id, ${sql.ref('api_key_versions.label')} as label,
-        ${sql.ref('api_key_versions.environment')} as environment, ${sql.ref('api_key_versions.scopes')} as scopes
-      from hours
-      cross join ${sql.table('usage_events')} ${failuresOnly ? sql`indexed by ${sql.table('usage_failures')}` : sql``}
-        on ${event('hour')} = hours.hour and ${event('account_number')} = ${account}
-        ${failuresOnly ? sql`and ${event('status')} >= 400` : sql``}
-        and ${event('hour')} * ${HOUR} + ${event('offset')} >= ${start}
-        and ${event('hour')} * ${HOUR} + ${event('offset')} < ${end}
-      cross join ${sql.table('usage_routes')} on ${sql.ref('usage_routes.number')} = ${event('route_number')}
-      cross join ${sql.table('api_keys')} on ${sql.ref('api_keys.number')} = ${event('key_number')}
-      cross join ${sql.table('api_key_versions')} on ${sql.ref('api_key_versions.key_number')} = ${event('key_number')}
-        and ${sql.ref('api_key_versions.version')} = ${event('key_version')}
-      limit ${recentLimit}`.execute(db)
-    return rows.map(toRecordedEvent)
+  async readRecent (db, account, query) {
+    const [recentRequests, recentFailures] = await Promise.all([newest(db, account, query, false), newest(db, account, query, true)])
+    return { recentRequests, recentFailures }
   },
 
   pruneEvents: async (db, hour, limit) => await deleteSome(db, 'usage_events', ['hour', 'account_number', 'offset', 'sequence'], 'hour', hour, limit),
@@ -108,6 +86,36 @@ export const sqliteDatabase: Database = {
     }
     return 0
   }
+}
+
+/**
+ * One seek an hour, newest hour first, until there are enough: that depends on `hours` being the outer loop (cross join
+ * keeps it there) and on the keys' descending order. The index of failures has to be named: SQLite would rather read
+ * every event of an hour than look each failure up in its table.
+ */
+async function newest (
+  db: Db, account: RawBuilder<unknown>, { start, end, recentLimit }: UsageQuery, failuresOnly: boolean
+): Promise<RecordedEvent[]> {
+  const event = (name: string): RawBuilder<unknown> => sql.ref(`usage_events.${name}`)
+  const { rows } = await sql<RecentRow>`with recursive hours (hour) as (
+      select ${slotNumber(end - 1, 'hour')} union all select hour - 1 from hours where hour > ${slotNumber(start, 'hour')})
+    select ${event('hour')} as hour, ${event('offset')} as offset, ${event('status')} as status,
+      ${event('duration_us')} as duration_us, ${event('failure_code')} as failure_code, ${event('request_id')} as request_id,
+      ${sql.ref('usage_routes.method')} as method, ${sql.ref('usage_routes.route')} as route,
+      ${sql.ref('api_keys.public_id')} as public_id, ${sql.ref('api_key_versions.label')} as label,
+      ${sql.ref('api_key_versions.environment')} as environment, ${sql.ref('api_key_versions.scopes')} as scopes
+    from hours
+    cross join ${sql.table('usage_events')} ${failuresOnly ? sql`indexed by ${sql.table('usage_failures')}` : sql``}
+      on ${event('hour')} = hours.hour and ${event('account_number')} = ${account}
+      ${failuresOnly ? sql`and ${event('status')} >= 400` : sql``}
+      and ${event('hour')} * ${HOUR} + ${event('offset')} >= ${start}
+      and ${event('hour')} * ${HOUR} + ${event('offset')} < ${end}
+    cross join ${sql.table('usage_routes')} on ${sql.ref('usage_routes.number')} = ${event('route_number')}
+    cross join ${sql.table('api_keys')} on ${sql.ref('api_keys.number')} = ${event('key_number')}
+    cross join ${sql.table('api_key_versions')} on ${sql.ref('api_key_versions.key_number')} = ${event('key_number')}
+      and ${sql.ref('api_key_versions.version')} = ${event('key_version')}
+    limit ${recentLimit}`.execute(db)
+  return rows.map(toRecordedEvent)
 }
 
 /** Deletes at most `limit` rows with `column` below `below`, found by the key of their table. */
