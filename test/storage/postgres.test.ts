@@ -8,9 +8,10 @@ import { migrationSteps } from '../../lib/storage/kysely/migration-steps.js'
 import { serverTransactions } from '../../lib/storage/kysely/server-transactions.js'
 import { storageContract } from '../../lib/storage/storage-contract.js'
 import type { Storage } from '../../lib/storage/storage.js'
+import { DAY, HOUR } from '../../lib/time.js'
 import { deferred } from '../helpers/app.js'
 import { leftOut } from '../helpers/databases.js'
-import { ACCOUNT, auditOf, changed, event, issue, issuing, keysOf, NOW, record, revoking, rotating } from '../helpers/keys.js'
+import { ACCOUNT, auditOf, changed, event, failure, issue, issuing, keysOf, NOW, record, revoking, rotating } from '../helpers/keys.js'
 import { pglite, startPostgres, whyNoPostgres, type PostgresServer } from '../helpers/postgres.js'
 import { usageAtOnce } from '../helpers/usage-at-once.js'
 
@@ -85,6 +86,46 @@ t.test('keys that are asked for at once are found by one query, each as it is', 
   const revoked = changed(await storage.revokeKey(revoking(keys[0]!))).key
   t.strictSame(await ask(keys[0]!), { key: revoked, siteOrigins: [] })
   t.equal(queries, 3)
+})
+
+t.test('lists and snapshots seek the account\'s own rows, sort no events, and leave the driver no row to hold', async (t) => {
+  const { db, lite } = await pglite(t)
+  const storage = await opened(t, storageOn(db, 'self_serve_'))
+  const [key, ended, other] = [await issue(storage), await issue(storage), await issue(storage, { accountId: 'user_b' })]
+  await storage.revokeKey(revoking(ended))
+  await record(storage, [event(key, NOW), failure(key, NOW), event(other, NOW)])
+  // Thousands more: of others' keys, and of events of two accounts.
+  const keys = (await db.introspection.getTables()).find(({ name }) => name === 'self_serve_api_keys')!.columns
+  const copied = keys.map(({ name }) => name).filter((name) => name !== 'number')
+  const values = copied.map((name) => name === 'account_number' ? 'number' : name === 'public_id' || name === 'key_hash' ? `${name} || number` : name)
+  await lite.exec(`insert into self_serve_accounts (id, next_sequence) select 'other_' || i, 9 from generate_series(1, 3000) as i;
+    insert into self_serve_api_keys (${copied.join()}) select ${values.join()} from self_serve_accounts
+      cross join (select ${copied.join()} from self_serve_api_keys where public_id = '${other.publicId}') as template where id like 'other_%'`)
+  await lite.exec(`insert into self_serve_usage_events (account_number, key_number, sequence, duration_us, hour, "offset", route_number, key_version, status)
+    select account_number, key_number, sequence + i, 1, hour - i % 20, i, route_number, key_version, status from self_serve_usage_events, generate_series(1, 3000) as i; analyze`)
+
+  const asked: Array<{ text: string, parameters: unknown[] | undefined, rows: unknown[] }> = []
+  const query = lite.query.bind(lite)
+  lite.query = async <T>(text: string, parameters?: unknown[]) => {
+    const result = await query<T>(text, parameters)
+    asked.push({ text, parameters, rows: result.rows })
+    return result
+  }
+  const page = await storage.listKeys({ accountId: ACCOUNT, now: NOW, limit: 100 })
+  t.strictSame(page?.keys.map(({ publicId }) => publicId), [ended.publicId, key.publicId])
+  const end = NOW - NOW % HOUR + HOUR
+  const { recentRequests, recentFailures, perKey } = await storage.readUsage({ accountId: ACCOUNT, unit: 'hour', start: end - DAY, end, perKeyLimit: 9, recentLimit: 9 })
+  t.strictSame([recentRequests.length, recentFailures.length, perKey.map(({ key: { publicId } }) => publicId)], [9, 9, [key.publicId]])
+  t.equal(asked.length, 3)
+  for (const { rows } of asked) t.strictSame(rows, [])
+
+  const plans = await Promise.all(asked.map(async ({ text, parameters }) =>
+    (await query<{ 'QUERY PLAN': string }>(`explain ${text}`, parameters)).rows.map((row) => row['QUERY PLAN']).join('\n')))
+  for (const plan of plans) t.notMatch(plan, /Seq Scan on self_serve_(usage_events|api_keys)|to_prune/)
+  const recent = plans.filter((plan) => plan.includes('self_serve_usage_failures'))
+  t.equal(recent.length, 1)
+  t.match(recent[0], 'Index Scan Backward using self_serve_usage_events_by_account')
+  t.notMatch(recent[0], /Sort/)
 })
 
 t.test('a transaction that lost a race is tried again, five times at most, and nothing of a lost one stays', async (t) => {
