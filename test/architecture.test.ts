@@ -62,7 +62,7 @@ const FENCES: Record<string, (file: string, kind: Import['kind']) => boolean> = 
   'node:fs': (file) => file.startsWith('storage/kysely/'),
   'node:path': (file) => file.startsWith('storage/kysely/'),
   'node:net': (file) => file === 'keys/ip-ranges.ts',
-  'node:zlib': (file) => file === 'keys/key-format.ts',
+  'node:async_hooks': (file) => file === 'storage/kysely/find-together.ts',
   'node:events': (file) => file === 'storage/kysely/usage-thread.ts',
   'node:worker_threads': (file) => /^storage\/kysely\/usage-(thread|worker)\.ts$/.test(file),
   'node:util': (file) => file === 'cli/arguments.ts',

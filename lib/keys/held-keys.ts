@@ -24,7 +24,7 @@ export interface EvictableKeys extends HeldKeys {
   evictAll (): void
 }
 
-/** Lists of scopes that are shared at most. */
+/** Lists of scopes that are shared at most; with more, all begin anew, so that none stays for keys that are gone. */
 const MAX_LISTS = 1000
 
 /** A key, and the stamp of the question that it answered. */
@@ -77,10 +77,11 @@ export class TwoGenerations {
   /** The same list for all keys that have the same scopes: most of thousands do. */
   #shared (scopes: FoundKey['key']['scopes']): FoundKey['key']['scopes'] {
     if (scopes === null) return null
-    const text = scopes.join(' ')
+    const text = JSON.stringify(scopes)
     const known = this.#lists.get(text)
     if (known !== undefined) return known
-    if (this.#lists.size < MAX_LISTS) this.#lists.set(text, scopes)
+    if (this.#lists.size >= MAX_LISTS) this.#lists.clear()
+    this.#lists.set(text, scopes)
     return scopes
   }
 

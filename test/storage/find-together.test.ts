@@ -1,4 +1,5 @@
 // Keys that are asked for together: one query a turn of the event loop, and each request gets what is its own, as it is when it asks.
+import { AsyncLocalStorage } from 'node:async_hooks'
 import t from 'tap'
 import { findTogether } from '../../lib/storage/kysely/find-together.js'
 import type { FindKeys, Found } from '../../lib/storage/kysely/found-keys.js'
@@ -69,4 +70,19 @@ t.test('a query that fails fails for those who waited for it and for nobody else
   const failed = [together(['a']), together(['b'])]
   for (const answer of failed) await t.rejects(async () => await answer, { message: 'the connection broke' })
   t.strictSame(await together(['a']), [found('a')])
+})
+
+t.test('a query is asked in nobody\'s context, and each answer comes back in its own', async (t) => {
+  const tenant = new AsyncLocalStorage<string>()
+  const askedIn: Array<string | undefined> = []
+  const together = findTogether(async (hashes) => {
+    askedIn.push(tenant.getStore())
+    return hashes.map((hash) => found(hash))
+  })
+  const ask = async (name: string): Promise<string | undefined> => await tenant.run(name, async () => {
+    await together([name])
+    return tenant.getStore()
+  })
+  t.strictSame(await Promise.all([ask('a'), ask('b')]), ['a', 'b'])
+  t.strictSame(askedIn, [undefined])
 })

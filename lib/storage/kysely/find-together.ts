@@ -1,4 +1,5 @@
 // Keys that are asked for in one turn of the event loop go to the server in one query: the round trip costs more than the keys.
+import { AsyncResource } from 'node:async_hooks'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { FindKeys, Found } from './found-keys.js'
 
@@ -13,13 +14,15 @@ interface Query { readonly hashes: Set<string>, readonly found: Promise<Readonly
  */
 export function findTogether (find: FindKeys): FindKeys {
   let next: Query | null = null
+  // What a host keeps for each request, a tenant or a trace, is not that of whichever request came first.
+  const ask = AsyncResource.bind(async (hashes: string[]) => await find(hashes))
 
   const begin = (): Query => {
     const hashes = new Set<string>()
     const send = async (): Promise<ReadonlyMap<string, Found>> => {
       await nextTurn()
       if (next === query) next = null
-      return new Map((await find([...hashes])).map((one) => [one.row.key_hash, one]))
+      return new Map((await ask([...hashes])).map((one) => [one.row.key_hash, one]))
     }
     const query = { hashes, found: send() }
     return query
