@@ -63,8 +63,11 @@ export function usageStatements (db: Handle, prefix: string): (batch: ReadBatch)
     const first = Number(lastInsertRowid) * BATCH_SPACE
     // What is near in the table goes in together: by account, the newest first.
     const order = new Float64Array(events.length)
-    let next = 0
-    for (const { key } of events) order[next] = key.account * BATCH_SPACE + next++
+    let place = 0
+    for (const { key } of events) {
+      order[place] = key.account * BATCH_SPACE + place
+      place++
+    }
     order.sort().reverse()
     const inserted = insertEvents()
     for (const one of order) {

@@ -11,11 +11,6 @@ type Db = Kysely<Tables>
 /** Deletes at most `limit` rows whose column meets the condition; answers how many. */
 type DeleteSome = (db: Db, table: keyof Tables, column: string, condition: RawBuilder<unknown>, limit: number) => Promise<number>
 
-/** What belongs to an event, each from its own table. */
-export const NAMES = sql`${sql.ref('usage_routes.method')} as method, ${sql.ref('usage_routes.route')} as route,
-  ${sql.ref('api_keys.public_id')} as public_id, ${sql.ref('api_key_versions.label')} as label,
-  ${sql.ref('api_key_versions.environment')} as environment, ${sql.ref('api_key_versions.scopes')} as scopes`
-
 interface RecentWords {
   /** The columns of NAMES, and how they are joined to the events. */
   readonly names: RawBuilder<unknown>

@@ -1,9 +1,10 @@
 // MySQL and MariaDB, in the SQL that both understand: rows are locked one by one, and usage is clustered by owner.
 import { sql, type Kysely, type RawBuilder } from 'kysely'
 import type { Tables } from '../tables.js'
-import { NAMES, recentByOwner, removals } from './by-owner.js'
+import { recentByOwner, removals } from './by-owner.js'
 import { countsByOwner } from './counts-by-owner.js'
 import type { Database, TransactionWords } from './database.js'
+import { NAMES } from './recent-row.js'
 import { eventInserts } from './upserts.js'
 
 type Db = Kysely<Tables>

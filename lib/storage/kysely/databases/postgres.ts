@@ -1,9 +1,10 @@
 // PostgreSQL: rows are locked one by one, and usage is found by owner.
 import { sql, type Kysely, type RawBuilder } from 'kysely'
 import type { Tables } from '../tables.js'
-import { NAMES, recentByOwner, removals } from './by-owner.js'
+import { recentByOwner, removals } from './by-owner.js'
 import { countsByOwner } from './counts-by-owner.js'
 import type { Database, EventRow, Total } from './database.js'
+import { NAMES } from './recent-row.js'
 import { upserts } from './upserts.js'
 
 type Db = Kysely<Tables>

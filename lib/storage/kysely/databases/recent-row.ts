@@ -1,7 +1,13 @@
 // A row of recent usage as every database selects it, and the event it tells of.
+import { sql } from 'kysely'
 import { HOUR } from '../../../time.js'
 import type { RecordedEvent } from '../../storage.js'
 import { parseScopes } from '../text-lists.js'
+
+/** What belongs to an event, each from its own table. */
+export const NAMES = sql`${sql.ref('usage_routes.method')} as method, ${sql.ref('usage_routes.route')} as route,
+  ${sql.ref('api_keys.public_id')} as public_id, ${sql.ref('api_key_versions.label')} as label,
+  ${sql.ref('api_key_versions.environment')} as environment, ${sql.ref('api_key_versions.scopes')} as scopes`
 
 export interface RecentRow {
   hour: number

@@ -5,7 +5,7 @@ import { slotNumber } from '../../slots.js'
 import type { RecordedEvent, UsageQuery } from '../../storage.js'
 import type { Tables } from '../tables.js'
 import type { Database } from './database.js'
-import { toRecordedEvent, type RecentRow } from './recent-row.js'
+import { NAMES, toRecordedEvent, type RecentRow } from './recent-row.js'
 import { sqliteCounts } from './sqlite-counts.js'
 import { eventInserts, upserts } from './upserts.js'
 
@@ -101,9 +101,7 @@ async function newest (
       select ${slotNumber(end - 1, 'hour')} union all select hour - 1 from hours where hour > ${slotNumber(start, 'hour')})
     select ${event('hour')} as hour, ${event('offset')} as offset, ${event('status')} as status,
       ${event('duration_us')} as duration_us, ${event('failure_code')} as failure_code, ${event('request_id')} as request_id,
-      ${sql.ref('usage_routes.method')} as method, ${sql.ref('usage_routes.route')} as route,
-      ${sql.ref('api_keys.public_id')} as public_id, ${sql.ref('api_key_versions.label')} as label,
-      ${sql.ref('api_key_versions.environment')} as environment, ${sql.ref('api_key_versions.scopes')} as scopes
+      ${NAMES}
     from hours
     cross join ${sql.table('usage_events')} ${failuresOnly ? sql`indexed by ${sql.table('usage_failures')}` : sql``}
       on ${event('hour')} = hours.hour and ${event('account_number')} = ${account}
