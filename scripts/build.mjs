@@ -1,16 +1,28 @@
-// Builds lib/ and examples/ into dist/: compiles, copies what is not TypeScript, removes what has no source. Silent when all is well.
+// Builds lib/ and examples/ into dist/: bundles the page, compiles, copies what is not TypeScript, removes what has no source.
+// Silent when all is well.
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { buildPage, pageFiles } from './build-page.mjs'
 
 process.chdir(join(import.meta.dirname, '..'))
 
 const stampFile = 'dist/.built'
 const SOURCE = /(?<!\.d)\.tsx?$/
-const ASSET = /\.(sql|html|css|js|mjs|svg|json)$/
+const ASSET = /\.(sql|html|css|js|mjs|svg|json|txt|br|gz|d\.ts)$/
+/** Compiled for a browser, into `pageFiles`. */
+const PAGE = join('lib', 'dashboard', 'page', '/')
 
-const inputs = [...filesIn('lib'), ...filesIn('examples')]
+const pageStampFile = 'dist/.page-built'
+const pageStamp = digestOf([...filesIn(PAGE), 'package-lock.json', 'scripts/build-page.mjs'])
+if (!pageFiles.every((file) => existsSync(file)) || read(pageStampFile) !== pageStamp) {
+  await buildPage()
+  mkdirSync('dist', { recursive: true })
+  writeFileSync(pageStampFile, pageStamp)
+}
+
+const inputs = [...filesIn('lib'), ...filesIn('examples')].filter((file) => !file.startsWith(PAGE))
 const sources = inputs.filter((file) => SOURCE.test(file))
 const assets = inputs.filter((file) => ASSET.test(file))
 const outputs = [
@@ -24,7 +36,7 @@ for (const file of [...filesIn('dist/lib'), ...filesIn('dist/examples')]) if (!w
 
 const complete = outputs.every((file) => existsSync(file))
 const stamp = digestOf([...inputs, 'tsconfig.json', 'tsconfig.build.json', 'package.json', 'package-lock.json', 'scripts/build.mjs'])
-if (!complete || !existsSync(stampFile) || readFileSync(stampFile, 'utf8') !== stamp) build()
+if (!complete || read(stampFile) !== stamp) build()
 
 function build () {
   // tsc believes its own notes: an output that somebody deleted is written again only without them.
@@ -37,6 +49,10 @@ function build () {
     cpSync(file, join('dist', file))
   }
   writeFileSync(stampFile, stamp)
+}
+
+function read (file) {
+  return existsSync(file) ? readFileSync(file, 'utf8') : null
 }
 
 /** Files below a folder, sorted; those beginning with a dot and those of a missing folder are none. */

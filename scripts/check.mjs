@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process'
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { pageFiles } from './build-page.mjs'
 
 process.chdir(join(import.meta.dirname, '..'))
 
@@ -13,6 +14,7 @@ const steps = {
   lint: () => node('node_modules/eslint/bin/eslint.js', '.'),
   // One program holds lib, examples and test; the type tests in test/types fail by not compiling.
   'types, with the type tests': () => node('node_modules/typescript/bin/tsc', '-p', 'tsconfig.json', '--pretty', 'false'),
+  'types of the page': () => node('node_modules/typescript/bin/tsc', '-p', 'lib/dashboard/page', '--pretty', 'false'),
   build: () => node('scripts/build.mjs'),
   'package contents': packageContents,
   // Warnings and suggestions are printed by `npx publint`; only errors fail here.
@@ -43,8 +45,8 @@ function packageContents () {
   tarball = join(temporary, filename)
   const packed = new Set(files.map(({ path }) => path))
   const allowed = /^(dist\/lib\/|docs\/|(package\.json|README\.md|LICENSE|CHANGELOG\.md)$)/
-  const sources = readdirSync('lib', { recursive: true }).map((name) => name.replaceAll('\\', '/'))
-  const expected = ['LICENSE', ...sources.flatMap((name) => {
+  const sources = readdirSync('lib', { recursive: true }).map((name) => name.replaceAll('\\', '/')).filter((name) => !name.startsWith('dashboard/page/'))
+  const expected = ['LICENSE', 'dist/lib/dashboard/element.d.ts', ...pageFiles.map((file) => `dist/${file}`), ...sources.flatMap((name) => {
     if (name.endsWith('.sql')) return [`dist/lib/${name}`]
     if (/(?<!\.d)\.ts$/.test(name)) return ['.js', '.d.ts'].map((ending) => `dist/lib/${name.replace(/\.ts$/, ending)}`)
     return []
