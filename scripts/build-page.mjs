@@ -2,7 +2,7 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { brotliCompressSync, constants, gzipSync } from 'node:zlib'
-import { build, transform } from 'esbuild'
+import { build } from 'esbuild'
 
 const SOURCES = 'lib/dashboard/page'
 const FILES = 'lib/dashboard/files'
@@ -49,7 +49,8 @@ export async function buildPage () {
   }
 }
 
+/** With what it imports. */
 async function minifiedStyle (path) {
-  const { code } = await transform(readFileSync(path, 'utf8'), { loader: 'css', minify: true, target: 'es2022' })
-  return code
+  const { outputFiles: [file] } = await build({ entryPoints: [path], bundle: true, minify: true, write: false, legalComments: 'none', logLevel: 'warning' })
+  return file.text
 }

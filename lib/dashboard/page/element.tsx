@@ -1,13 +1,132 @@
 // The custom element: attributes and properties in, events out, the app in its shadow root.
+import { h, render } from 'preact'
+import type { Feature, SelfServeKeysElement as Declared, SelfServeKeysElementEventMap } from '../element.js'
+import { accountApi } from './api.js'
+import { App } from './app.js'
 import styles from './element.css'
+import { formatOf } from './format.js'
+import { sayIn } from './text.js'
 
-export class SelfServeKeysElement extends HTMLElement {
+const FEATURES: readonly Feature[] = ['defaultKey', 'keys', 'usage', 'sites', 'audit']
+/** ms that an answer may take. */
+const TIMEOUT = 15_000
+
+export class SelfServeKeysElement extends HTMLElement implements Pick<Declared, 'base' | 'signInUrl' | 'features' | 'getToken' | 'headers' | 'texts' | 'reload'> {
+  static readonly observedAttributes = ['base', 'sign-in-url', 'features', 'example-url', 'key-header', 'lang']
+
+  #features: Declared['features'] = {}
+  #getToken: Declared['getToken'] = null
+  #headers: Declared['headers'] = null
+  #texts: Declared['texts'] = {}
+  /** Moves when everything is to begin anew. */
+  #key = 0
+  #drawing = false
+
+  get base () { return (this.getAttribute('base') ?? '/v1/me').replace(/\/$/, '') }
+  set base (base) { this.setAttribute('base', base) }
+
+  get signInUrl () { return this.getAttribute('sign-in-url') }
+  set signInUrl (url) {
+    if (url === null) this.removeAttribute('sign-in-url')
+    else this.setAttribute('sign-in-url', url)
+  }
+
+  get exampleUrl () { return this.getAttribute('example-url') ?? '/' }
+  set exampleUrl (url) { this.setAttribute('example-url', url) }
+
+  get keyHeader () { return this.getAttribute('key-header') ?? 'x-api-key' }
+  set keyHeader (header) { this.setAttribute('key-header', header) }
+
+  get features () { return this.#features }
+  set features (features) {
+    this.#features = features
+    this.#draw()
+  }
+
+  get getToken () { return this.#getToken }
+  set getToken (getToken) {
+    this.#getToken = getToken
+    this.reload()
+  }
+
+  get headers () { return this.#headers }
+  set headers (headers) {
+    this.#headers = headers
+    this.reload()
+  }
+
+  get texts () { return this.#texts }
+  set texts (texts) {
+    this.#texts = texts
+    this.#draw()
+  }
+
   connectedCallback (): void {
-    if (this.shadowRoot !== null) return
-    const root = this.attachShadow({ mode: 'open' })
-    const sheet = new CSSStyleSheet()
-    sheet.replaceSync(styles)
-    root.adoptedStyleSheets = [sheet]
+    // What a framework set before this script came would hide the setters.
+    for (const name of ['features', 'getToken', 'headers', 'texts'] as const) this.#takeOver(name)
+    if (this.shadowRoot === null) {
+      const sheet = new CSSStyleSheet()
+      sheet.replaceSync(styles)
+      this.attachShadow({ mode: 'open' }).adoptedStyleSheets = [sheet]
+    }
+    this.#draw()
+  }
+
+  disconnectedCallback (): void {
+    // Taken out of the page, not moved within it: timers end, and a plaintext that was shown is gone.
+    queueMicrotask(() => { if (!this.isConnected) render(null, this.shadowRoot!) })
+  }
+
+  attributeChangedCallback (name: string, before: string | null, after: string | null): void {
+    if (before === after) return
+    if (name === 'base') this.#key++
+    this.#draw()
+  }
+
+  reload (): void {
+    this.#key++
+    this.#draw()
+  }
+
+  #takeOver (name: 'features' | 'getToken' | 'headers' | 'texts'): void {
+    if (!Object.hasOwn(this, name)) return
+    const value = this[name]
+    delete this[name]
+    Object.assign(this, { [name]: value })
+  }
+
+  /** Once for all that is set in one go. */
+  #draw (): void {
+    if (this.#drawing || !this.isConnected) return
+    this.#drawing = true
+    queueMicrotask(() => {
+      this.#drawing = false
+      if (this.isConnected) render(this.#app(), this.shadowRoot!)
+    })
+  }
+
+  #app () {
+    const language = this.closest('[lang]')?.getAttribute('lang') ?? navigator.language
+    const locale = Intl.DateTimeFormat.supportedLocalesOf([language])[0] ?? 'en'
+    const format = formatOf(locale)
+    return h(App, {
+      key: this.#key,
+      api: accountApi({ base: this.base, getToken: this.#getToken, headers: this.#headers, fetch: (...request) => fetch(...request), timeout: TIMEOUT }),
+      say: sayIn(locale, this.#texts, format.number),
+      format,
+      features: this.#shown(),
+      signInUrl: this.signInUrl,
+      example: { url: new URL(this.exampleUrl, document.baseURI).href, header: this.keyHeader },
+      tell: <K extends keyof SelfServeKeysElementEventMap>(type: K, detail: SelfServeKeysElementEventMap[K]['detail']) => {
+        this.dispatchEvent(new CustomEvent(type, { detail, bubbles: true, composed: true }))
+      }
+    })
+  }
+
+  /** By the attribute all that it names, else all; less what the property switches off. */
+  #shown (): Record<Feature, boolean> {
+    const named = this.getAttribute('features')?.split(/\s+/)
+    return Object.fromEntries(FEATURES.map((name) => [name, (this.#features[name] ?? true) && (named?.includes(name) ?? true)])) as Record<Feature, boolean>
   }
 }
 

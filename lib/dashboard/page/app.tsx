@@ -1,0 +1,116 @@
+// The whole of what is shown: who is signed in, the sections, and what is said of them all.
+import type { ComponentType } from 'preact'
+import { useCallback, useEffect, useMemo, useRef, useState } from 'preact/hooks'
+import type { Feature } from '../element.js'
+import { ApiError } from './api.js'
+import { AuditSection } from './audit-section.js'
+import { KeysSection } from './keys/keys-section.js'
+import { SettingsProvider, useSettings, type Settings } from './settings.js'
+import { SitesSection } from './sites-section.js'
+import { UsageSection } from './usage/usage-section.js'
+import { SignInLink } from './widgets/notice.js'
+import { Tabs } from './widgets/tabs.js'
+
+type Section = Exclude<Feature, 'defaultKey'>
+const SECTIONS: ReadonlyArray<{ name: Section, Body: ComponentType }> = [
+  { name: 'keys', Body: KeysSection },
+  { name: 'usage', Body: UsageSection },
+  { name: 'sites', Body: SitesSection },
+  { name: 'audit', Body: AuditSection }
+]
+
+/** `unknown`: nothing was answered yet. `lost`: somebody was signed in, and no longer is. */
+type Session = 'unknown' | 'in' | 'out' | 'lost'
+
+export function App (props: Omit<Settings, 'generation' | 'announce' | 'onRead'>) {
+  const { say, features, signInUrl, tell } = props
+  const [session, setSession] = useState<Session>('unknown')
+  const [generation, setGeneration] = useState(0)
+  const [said, setSaid] = useState('')
+  const offline = useOffline()
+  const sections = SECTIONS.filter(({ name }) => features[name])
+  const [section, setSection] = useState<Section | null>(sections[0]?.name ?? null)
+
+  const onRead = useCallback((failure: unknown) => {
+    if (failure === null) setSession('in')
+    else if (failure instanceof ApiError && failure.kind === 'signed-out') setSession((before) => before === 'in' || before === 'lost' ? 'lost' : 'out')
+  }, [])
+  const gone = session === 'out' || session === 'lost'
+  useEffect(() => { if (gone) tell('auth-required', { during: 'read' }) }, [gone])
+
+  // Whoever comes back may have signed in elsewhere; whoever is back online wants what is new.
+  useEffect(() => {
+    if (!gone) return
+    const back = (): void => {
+      if (document.visibilityState !== 'visible') return
+      setSession((before) => before === 'out' ? 'unknown' : before)
+      setGeneration((number) => number + 1)
+    }
+    document.addEventListener('visibilitychange', back)
+    addEventListener('focus', back)
+    return () => {
+      document.removeEventListener('visibilitychange', back)
+      removeEventListener('focus', back)
+    }
+  }, [gone])
+  const wasOffline = useRef(false)
+  useEffect(() => {
+    if (wasOffline.current && !offline) setGeneration((number) => number + 1)
+    wasOffline.current = offline
+  }, [offline])
+
+  const settings = useMemo<Settings>(() => ({
+    ...props,
+    generation,
+    onRead,
+    // The same words twice are said twice.
+    announce: (message) => { setSaid((before) => before === message ? `${message}\u00a0` : message) }
+  }), [...Object.values(props), generation])
+
+  const Body = sections.find(({ name }) => name === section)?.Body
+  return (
+    <SettingsProvider value={settings}>
+      <div class='app' part='app'>
+        <p class='hidden' role='status'>{said}</p>
+        {offline && <div class='notice' part='notice' role='alert'><p>{say('offline.text')}</p></div>}
+        {session === 'lost' && (
+          <div class='notice bad' part='notice' role='alert'>
+            <p>{say('lost.text')}</p>
+            {signInUrl !== null && <SignInLink url={signInUrl} />}
+          </div>
+        )}
+        {session === 'out' && <SignedOut />}
+        {session !== 'out' && (
+          <Tabs<Section> label={say('tabs')} tabs={sections.map(({ name }) => ({ name, title: say(`tab.${name}`) }))} chosen={section} onChoose={setSection}>
+            {Body !== undefined && <Body />}
+          </Tabs>
+        )}
+      </div>
+    </SettingsProvider>
+  )
+}
+
+function SignedOut () {
+  const { say, signInUrl } = useSettings()
+  return (
+    <div class='empty' part='empty'>
+      <h2>{say('signed-out.title')}</h2>
+      <p>{say('signed-out.text')}</p>
+      {signInUrl !== null && <a class='button primary' part='button' href={signInUrl}>{say('signed-out.link')}</a>}
+    </div>
+  )
+}
+
+function useOffline (): boolean {
+  const [offline, setOffline] = useState(!navigator.onLine)
+  useEffect(() => {
+    const look = (): void => { setOffline(!navigator.onLine) }
+    addEventListener('online', look)
+    addEventListener('offline', look)
+    return () => {
+      removeEventListener('online', look)
+      removeEventListener('offline', look)
+    }
+  }, [])
+  return offline
+}

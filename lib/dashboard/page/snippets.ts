@@ -1,0 +1,58 @@
+// Programs that call the host's API with a key that was just issued, ready to be pasted.
+import type { Access } from './answers.js'
+
+export interface SnippetInput {
+  readonly plaintextKey: string
+  readonly access: Access
+  readonly url: string
+  /** The request header that carries the key. */
+  readonly header: string
+}
+
+export interface Snippet { readonly name: string, readonly code: string }
+
+/** Those of a secret key take it from the environment: a secret that stands in a program ends up in its repository. */
+export function snippetsOf ({ plaintextKey, access, url, header }: SnippetInput): Snippet[] {
+  const bearer = header.toLowerCase() === 'authorization'
+  const name = bearer ? 'Authorization' : header.replace(/(^|-)[a-z]/g, (start) => start.toUpperCase()).replace('Api', 'API')
+  const scheme = bearer ? 'Bearer ' : ''
+  return [
+    { name: 'curl', code: `API_KEY=${shell(plaintextKey)}\ncurl -H "${name}: ${scheme}$API_KEY" ${shell(url)}` },
+    { name: 'JavaScript', code: access === 'secret' ? forNode() : forBrowser() },
+    { name: 'Python', code: forPython() }
+  ]
+
+  function forNode (): string {
+    const key = bearer ? '`Bearer ${process.env.API_KEY}`' : 'process.env.API_KEY' // eslint-disable-line no-template-curly-in-string
+    return `// API_KEY=${shell(plaintextKey)} node example.mjs
+const response = await fetch(${text(url)}, {
+  headers: { ${text(name)}: ${key} }
+})
+console.log(response.status, await response.json())`
+  }
+
+  function forBrowser (): string {
+    return `const response = await fetch(${text(url)}, {
+  headers: { ${text(name)}: ${text(scheme + plaintextKey)} }
+})
+console.log(response.status, await response.json())`
+  }
+
+  function forPython (): string {
+    return `# API_KEY=${shell(plaintextKey)} python3 example.py
+import json, os, urllib.request
+
+request = urllib.request.Request(${JSON.stringify(url)})
+request.add_header(${JSON.stringify(name)}, ${bearer ? '"Bearer " + ' : ''}os.environ["API_KEY"])
+with urllib.request.urlopen(request) as response:
+    print(response.status, json.load(response))`
+  }
+}
+
+function shell (value: string): string {
+  return `'${value.replaceAll("'", "'\\''")}'`
+}
+
+function text (value: string): string {
+  return `'${value.replaceAll('\\', '\\\\').replaceAll("'", "\\'")}'`
+}

@@ -1,0 +1,37 @@
+// A modal dialog: the browser's own, which keeps the focus inside, and gives it back.
+import type { ComponentChildren } from 'preact'
+import { useEffect, useId, useRef } from 'preact/hooks'
+
+export interface DialogProps {
+  readonly title: string
+  /** Told when it is closed, by whatever way. */
+  onClose (): void
+  /** May Escape close it? Told instead where not. */
+  readonly onEscape?: (() => void) | undefined
+  readonly wide?: boolean
+  readonly children: ComponentChildren
+}
+
+export function Dialog ({ title, onClose, onEscape, wide = false, children }: DialogProps) {
+  const dialog = useRef<HTMLDialogElement>(null)
+  const heading = useId()
+  useEffect(() => {
+    const { current } = dialog
+    current!.showModal()
+    return () => { current!.close() }
+  }, [])
+  return (
+    <dialog
+      ref={dialog} aria-labelledby={heading} part='dialog' class={wide ? 'wide' : ''}
+      onCancel={(event) => {
+        event.preventDefault()
+        ;(onEscape ?? onClose)()
+      }}
+      // A browser that insists closes it all the same, at the second Escape in a row.
+      onClose={() => { if (onEscape === undefined) onClose(); else if (dialog.current?.isConnected === true) dialog.current.showModal() }}
+    >
+      <h2 id={heading} tabIndex={-1}>{title}</h2>
+      {children}
+    </dialog>
+  )
+}

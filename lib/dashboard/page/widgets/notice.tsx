@@ -1,0 +1,30 @@
+// Tells what went wrong, and what to do about it.
+import type { ApiError } from '../api.js'
+import { useSettings, type Settings } from '../settings.js'
+import type { TextName } from '../text.js'
+
+export function failureText ({ say, format }: Settings, { kind, code, message, retryAfter }: ApiError): string {
+  if (kind === 'limited') return say('failure.limited', { span: format.span((retryAfter ?? 60) * 1000) })
+  if (kind === 'refused') return (code === null ? null : say.maybe(`error.${code}`)) ?? message
+  return say(`failure.${kind}` satisfies TextName)
+}
+
+/** @param onRetry where trying again is one click */
+export function FailureNotice ({ failure, onRetry }: { failure: ApiError | null, onRetry?: (() => void) | undefined }) {
+  const settings = useSettings()
+  if (failure === null) return null
+  const { say, signInUrl } = settings
+  return (
+    <div class='notice bad' part='notice' role='alert'>
+      <p>{failureText(settings, failure)}</p>
+      {failure.kind === 'signed-out' && signInUrl !== null && <SignInLink url={signInUrl} />}
+      {onRetry !== undefined && failure.kind !== 'signed-out' && <button type='button' onClick={onRetry}>{say('retry')}</button>}
+    </div>
+  )
+}
+
+/** In a tab of its own: what was typed here stays. */
+export function SignInLink ({ url }: { url: string }) {
+  const { say } = useSettings()
+  return <a class='button' href={url} target='_blank' rel='noreferrer'>{say('signed-out.link')}</a>
+}
