@@ -152,7 +152,7 @@ export const ENGLISH = {
   'issued.done': 'I have stored it',
   'issued.use': 'Use it',
   'issued.revoked': 'The key before it no longer works.',
-  'issued.retiring': 'The key before it goes on working until {time}.',
+  'issued.overlap': 'The key before it works on until its overlap ends.',
   'issued.lost.title': 'The key was issued, but its secret is lost',
   'issued.lost': 'The answer that held the secret did not arrive, and it cannot be shown again. Rotate “{label}” to get another.',
   'issued.stay': 'Store the key first, then say so.',

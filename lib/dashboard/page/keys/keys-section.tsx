@@ -1,7 +1,126 @@
-// Keys.
+// The keys of the account: which there are, and the dialogs in which they are made, looked at and ended.
+import { useRef, useState } from 'preact/hooks'
+import type { AccountPolicy, ApiKey, ApiKeyList, Environment, Issued, KeyStatus } from '../answers.js'
+import { EVERY_CURRENT_KEY, hasEnded, matches } from '../key-facts.js'
 import { useSettings } from '../settings.js'
+import { useChange } from '../use-change.js'
+import { useLoad } from '../use-load.js'
+import { Loading } from '../widgets/loading.js'
+import { FailureNotice } from '../widgets/notice.js'
+import { Empty } from '../widgets/table.js'
+import { CreateDialog } from './create-dialog.js'
+import { DefaultKeys } from './default-keys.js'
+import { IssuedDialog } from './issued-dialog.js'
+import { KeyFilterBar } from './key-filter.js'
+import { KeyTable } from './key-table.js'
+import { ManageDialog, type Step } from './manage-dialog.js'
+
+/** The dialog that is open. */
+type Open = { readonly is: 'create' } | { readonly is: 'manage', readonly publicId: string, readonly step: Step } | { readonly is: 'issued', readonly issued: Issued }
+
+/** What there is to know: the keys' first page, and what the account may do. */
+interface Known { readonly list: ApiKeyList, readonly policy: AccountPolicy }
 
 export function KeysSection () {
-  const { say } = useSettings()
-  return <h2>{say('keys.title')}</h2>
+  const { api, say, tell, announce, features } = useSettings()
+  const loaded = useLoad<Known>(async () => {
+    const [list, policy] = await Promise.all([api.keys(), api.policy()])
+    return { list, policy }
+  }, [])
+  const [open, setOpen] = useState<Open | null>(null)
+  const heading = useRef<HTMLHeadingElement>(null)
+  const issuing = useChange()
+
+  const close = (): void => {
+    setOpen(null)
+    // The dialog gives the focus back to what opened it, if that is still there.
+    requestAnimationFrame(() => { if ((heading.current?.getRootNode() as ShadowRoot | undefined)?.activeElement === null) heading.current!.focus() })
+  }
+  const onIssued = (issued: Issued): void => {
+    const { action, apiKey: { publicId, label, environment, access, rotatedFrom }, revokedPublicIds, replayed } = issued
+    setOpen({ is: 'issued', issued })
+    announce(say('issued.announce'))
+    if (!replayed) {
+      tell('key-issued', { action, publicId, label, environment, access, replaced: rotatedFrom === null ? [...revokedPublicIds] : [rotatedFrom] })
+    }
+    loaded.reload()
+  }
+  const onChanged = (message: string): void => {
+    announce(message)
+    loaded.reload()
+  }
+  const issueDefault = async (environment: Environment): Promise<void> => {
+    const issued = await issuing.make(['default', environment], async (key) => await api.issueDefault(environment, key))
+    if (issued !== null) onIssued(issued)
+  }
+
+  return (
+    <section part='section'>
+      <h2 ref={heading} tabIndex={-1} class='hidden'>{say('keys.title')}</h2>
+      <Loading loaded={loaded} rows={5}>
+        {({ list, policy }) => (
+          <>
+            {policy.suspended && <div class='notice bad' part='notice' role='alert'><p>{say('suspended.text')}</p></div>}
+            <FailureNotice failure={issuing.failure} />
+            {features.defaultKey && (
+              <DefaultKeys
+                policy={policy} keys={list.apiKeys} busy={issuing.busy} onIssue={issueDefault}
+                onRotate={({ publicId }) => { setOpen({ is: 'manage', publicId, step: 'rotate-default' }) }}
+              />
+            )}
+            <KeyList list={list} policy={policy} onCreate={() => { setOpen({ is: 'create' }) }} onManage={({ publicId }) => { setOpen({ is: 'manage', publicId, step: 'facts' }) }} />
+            {open?.is === 'create' && <CreateDialog policy={policy} onIssued={onIssued} onClose={close} />}
+            {open?.is === 'manage' && (
+              <ManageDialog
+                key={open.publicId} publicId={open.publicId} firstStep={open.step} keys={list.apiKeys} policy={policy}
+                onIssued={onIssued} onChanged={onChanged} onClose={close}
+              />
+            )}
+            {open?.is === 'issued' && <IssuedDialog issued={open.issued} onClose={close} />}
+          </>
+        )}
+      </Loading>
+    </section>
+  )
+}
+
+function KeyList ({ list, policy, onCreate, onManage }: Known & { onCreate: () => void, onManage: (apiKey: ApiKey) => void }) {
+  const { api, say, format } = useSettings()
+  const [filter, setFilter] = useState(EVERY_CURRENT_KEY)
+  /** Pages after the first: of keys that have ended, and so of keys that stay as they are. */
+  const [older, setOlder] = useState<readonly ApiKeyList[]>([])
+  const more = useChange()
+  const first = new Set(list.apiKeys.map(({ publicId }) => publicId))
+  const keys = [...list.apiKeys, ...older.flatMap(({ apiKeys }) => apiKeys).filter(({ publicId }) => !first.has(publicId))]
+  const shown = keys.filter((apiKey) => matches(apiKey, filter))
+  const { before } = older.at(-1) ?? list
+  const withEnded = filter.status === 'all' || filter.status === 'ended' || hasEnded({ status: filter.status as KeyStatus })
+
+  const showMore = async (): Promise<void> => {
+    const page = await more.make(['more', before], async () => await api.keys(before!))
+    if (page !== null) setOlder([...older, page])
+  }
+  return (
+    <>
+      <div class='bar'>
+        <p class='quiet'>{say('keys.room', { active: format.number(policy.keys.active), max: format.number(policy.keys.max) })}</p>
+        <button type='button' class='primary' part='button' onClick={onCreate}>{say('keys.create')}</button>
+      </div>
+      {keys.length === 0 && <Empty title={say('keys.empty')} text={say('keys.empty.text')} />}
+      {keys.length > 0 && <KeyFilterBar value={filter} onChange={setFilter} />}
+      {shown.length > 0 && <KeyTable keys={shown} all={keys} onManage={onManage} />}
+      {keys.length > 0 && shown.length === 0 && (
+        <Empty title={say('keys.no-match')}>
+          <button type='button' part='button' onClick={() => { setFilter({ ...EVERY_CURRENT_KEY, status: 'all' }) }}>{say('keys.clear-filter')}</button>
+        </Empty>
+      )}
+      <FailureNotice failure={more.failure} />
+      {before !== null && withEnded && (
+        <div class='bar'>
+          <p class='quiet'>{say('keys.truncated')}</p>
+          <button type='button' part='button' aria-disabled={more.busy} onClick={showMore}>{say('keys.more')}</button>
+        </div>
+      )}
+    </>
+  )
 }

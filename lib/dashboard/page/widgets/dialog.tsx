@@ -27,8 +27,12 @@ export function Dialog ({ title, onClose, onEscape, wide = false, children }: Di
         event.preventDefault()
         ;(onEscape ?? onClose)()
       }}
-      // A browser that insists closes it all the same, at the second Escape in a row.
-      onClose={() => { if (onEscape === undefined) onClose(); else if (dialog.current?.isConnected === true) dialog.current.showModal() }}
+      // A browser that insists closes it all the same, at the second Escape in a row. It tells so, too, of one that was taken away.
+      onClose={({ currentTarget }) => {
+        if (!currentTarget.isConnected) return
+        if (onEscape === undefined) onClose()
+        else currentTarget.showModal()
+      }}
     >
       <h2 id={heading} tabIndex={-1}>{title}</h2>
       {children}

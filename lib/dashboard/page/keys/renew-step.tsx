@@ -1,0 +1,49 @@
+// Moves a key's expiry.
+import { useRef, useState } from 'preact/hooks'
+import { useSettings } from '../settings.js'
+import { useChange } from '../use-change.js'
+import { FailureNotice } from '../widgets/notice.js'
+import { expiresAtOf, expiryChoices } from './expiry.js'
+import { ExpiryField } from './expiry-field.js'
+import { focusFirstFault } from './faults.js'
+import type { StepProps } from './manage-dialog.js'
+
+export function RenewStep ({ apiKey, policy, onDone, onBack }: StepProps) {
+  const { api, say, format } = useSettings()
+  const form = useRef<HTMLFormElement>(null)
+  const renewing = useChange()
+  const [expiry, setExpiry] = useState({ choice: expiryChoices(policy).first, day: '' })
+  const [missing, setMissing] = useState(false)
+  const { failure } = renewing
+  const { expiresAt, status } = apiKey
+
+  const submit = async (): Promise<void> => {
+    const dayMissing = expiry.choice === 'at' && expiry.day === ''
+    setMissing(dayMissing)
+    if (!dayMissing) {
+      const renewed = await renewing.make(expiry, async () =>
+        await api.renew(apiKey.publicId, expiresAtOf(expiry.choice, expiry.day, Date.now(), policy.maxLifetimeSeconds)))
+      if (renewed !== null) return onDone(say('renew.done'))
+    }
+    focusFirstFault(form.current!)
+  }
+  return (
+    <form
+      ref={form} noValidate onSubmit={(event) => {
+        event.preventDefault()
+        submit()
+      }}
+    >
+      <p>{say(status === 'expired' ? 'renew.text.ended' : 'renew.text', { time: expiresAt === null ? say('never').toLowerCase() : format.time(expiresAt) })}</p>
+      <FailureNotice failure={failure?.field == null ? failure : null} />
+      <ExpiryField
+        policy={policy} value={expiry} onChange={setExpiry}
+        fault={missing ? say('issue.expiry.missing') : failure?.field === 'expiresAt' ? failure.message : null}
+      />
+      <div class='buttons'>
+        <button type='button' part='button' onClick={onBack}>{say('cancel')}</button>
+        <button type='submit' class='primary' part='button' aria-disabled={renewing.busy}>{say('renew.submit')}</button>
+      </div>
+    </form>
+  )
+}
