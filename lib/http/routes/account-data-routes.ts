@@ -1,10 +1,9 @@
 // Account routes about everything but keys: the session's profile, usage, sites and the audit log.
 import type { AuditOptions } from '../../audit/audit-log.js'
 import type { UsageWindow } from '../../usage/windows.js'
+import { AuditAnswer, ErrorAnswer, NoAnswer, ProfileAnswer, SiteAnswer, SiteListAnswer, UsageAnswer } from '../answer-schemas.js'
+import { AuditQuery, SiteBody, SiteIdParams, UsageQuery } from '../request-schemas.js'
 import { actorOf } from '../request-state.js'
-import {
-  AuditAnswer, AuditQuery, ErrorAnswer, NoAnswer, ProfileAnswer, SiteAnswer, SiteBody, SiteIdParams, SiteListAnswer, UsageAnswer, UsageQuery
-} from '../schemas.js'
 import type { SelfServeKeys } from '../self-serve-keys.js'
 import { paramOf, type StandardRoute } from './standard-route.js'
 

@@ -4,11 +4,10 @@ import type { Environment } from '../../keys/api-key.js'
 import { refuseField } from '../../fields.js'
 import type { Issued, IssueInput, ListOptions, UpdateInput } from '../../keys/key-operations.js'
 import type { StandardRouteSwitches } from '../../options/options.js'
+import { ApiKeyAnswer, ApiKeyListAnswer, ErrorAnswer, IssuedAnswer } from '../answer-schemas.js'
 import { idempotencyKeyOf } from '../idempotency-key.js'
+import { IdempotencyHeaders, IssueBody, ListQuery, PublicIdParams, RenewBody, RotateBody, UpdateBody } from '../request-schemas.js'
 import { actorOf } from '../request-state.js'
-import {
-  ApiKeyAnswer, ApiKeyListAnswer, ErrorAnswer, IdempotencyHeaders, IssueBody, IssuedAnswer, ListQuery, PublicIdParams, RenewBody, RotateBody, UpdateBody
-} from '../schemas.js'
 import type { SelfServeKeys } from '../self-serve-keys.js'
 import { paramOf, type StandardRoute } from './standard-route.js'
 
