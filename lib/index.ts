@@ -30,6 +30,7 @@ export type { SelfServeKeys, VerifyResult } from './http/self-serve-keys.js'
 export type { Access, ApiKey, Environment, FoundKey, KeyRef, KeyStatus, NewKey, RateLimitState, StoredKey, VerifiedApiKey } from './keys/api-key.js'
 export type { Peppers } from './keys/key-hash.js'
 export type { Actor } from './keys/actor.js'
+export type { EffectivePolicy } from './keys/effective-policy.js'
 export type {
   ApiKeyList, HostInput, ImportInput, Issued, IssueInput, KeyOperations, ListOptions, Repeatable, UpdateInput
 } from './keys/key-operations.js'

@@ -3,6 +3,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import { announcing, telling } from './audit/account-event.js'
 import { auditLog } from './audit/audit-log.js'
 import type { SelfServeKeys } from './http/self-serve-keys.js'
+import { effectivePolicy } from './keys/effective-policy.js'
 import { isAccountId } from './keys/actor.js'
 import { keyOperations } from './keys/all-key-operations.js'
 import { keyCache } from './keys/key-cache.js'
@@ -62,6 +63,7 @@ export function servicesOf (settings: CompleteOptions, guarded: Storage, log: Lo
   const recorder = usage === null ? null : usageRecorder({ storage, clock, maxBuffered: usage.maxBuffered, sink, log })
   const tell = telling(settings.onEvent, log)
   const announce = announcing(tell)
+  const keySettings = { ...settings.keys, catalogue: settings.scopes, scopeDescriptions: settings.scopeDescriptions }
   const onOldHash: Parameters<typeof keyVerifier>[0]['onOldHash'] = (key, plaintext) => {
     rehashes.add({ publicId: key.publicId, fromHash: key.hash, ...hasher.current(plaintext) })
   }
@@ -75,9 +77,7 @@ export function servicesOf (settings: CompleteOptions, guarded: Storage, log: Lo
     rehashes,
     evictions: forgetting,
     operations: {
-      keys: keyOperations({
-        storage, hasher, limiter, policies, clock, wording, announce, settings: { ...settings.keys, catalogue: settings.scopes }
-      }),
+      keys: keyOperations({ storage, hasher, limiter, policies, clock, wording, announce, settings: keySettings }),
       usage: {
         async snapshot (accountId, { window = '24h' } = {}) {
           await recorder?.flush()
@@ -86,7 +86,10 @@ export function servicesOf (settings: CompleteOptions, guarded: Storage, log: Lo
       },
       sites: siteOperations({ storage, policies, clock, wording, announce }),
       audit: auditLog({ storage, clock }),
-      policy: { invalidate: forgetting.policy },
+      policy: {
+        of: async (accountId) => await effectivePolicy({ storage, policies, clock, settings: keySettings }, accountId),
+        invalidate: forgetting.policy
+      },
       accounts: {
         async erase (accountId) {
           if (!isAccountId(accountId)) refuseField('accountId', 'must be an account id')

@@ -63,6 +63,21 @@ export function toIsoOrNull (ms: number | null): string | null {
   return ms === null ? null : toIso(ms)
 }
 
+/** Whole seconds: no more than there is. */
+export function toSeconds (ms: number): number {
+  return Math.floor(ms / SECOND)
+}
+
+export function toSecondsOrNull (ms: number | null): number | null {
+  return ms === null ? null : toSeconds(ms)
+}
+
+/** Of two lengths of time, or points in it; null for none. */
+export function shorterOf (a: number | null, b: number | null): number | null {
+  if (a === null || b === null) return a ?? b
+  return Math.min(a, b)
+}
+
 export function isPromise (value: unknown): value is Promise<unknown> {
   return typeof (value as { then?: unknown } | null | undefined)?.then === 'function'
 }

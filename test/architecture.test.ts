@@ -24,7 +24,7 @@ const LAYERS: ReadonlyArray<readonly string[]> = [
   ['index.ts', 'testing.ts', 'redis.ts', 'postgres.ts', 'cli/'], ['plugin.ts'], ['services.ts', 'upkeep.ts'], ['http/'], ['options/'], ['sessions/'],
   ['usage/recorder.ts', 'usage/snapshot.ts', 'sites/site-operations.ts', 'audit/account-event.ts', 'audit/audit-log.ts', 'keys/all-key-operations.ts', 'revocation/'],
   [
-    'keys/key-issuing.ts', 'keys/key-management.ts', 'keys/key-import.ts', 'keys/key-reads.ts', 'keys/operation-context.ts', 'keys/key-view.ts',
+    'keys/key-issuing.ts', 'keys/key-management.ts', 'keys/key-import.ts', 'keys/key-reads.ts', 'keys/operation-context.ts', 'keys/key-view.ts', 'keys/effective-policy.ts',
     'keys/verify-key.ts', 'keys/key-lookup.ts', 'keys/rehash-queue.ts'
   ],
   ['keys/key-operations.ts', 'keys/idempotency.ts', 'keys/judge-key.ts', 'keys/key-refusals.ts', 'keys/key-settings.ts', 'keys/new-key.ts'],

@@ -353,6 +353,7 @@ t.test('options left out are complete with their documented defaults', async (t)
     routes: { profile: false, defaultKey: true, keys: true, usage: true, sites: true, audit: true },
     headers: ['x-api-key', 'authorization'],
     scopes: new Set(),
+    scopeDescriptions: new Map(),
     keys: {
       prefix: completeOptions({ session: tokenSession }).keys.prefix,
       peppers: null,
@@ -417,6 +418,7 @@ t.test('given options are completed as they were given', async (t) => {
     routes,
     headers: ['x-starkscan-api-key', 'authorization'],
     scopes: new Set(['blocks:read', 'blocks:write']),
+    scopeDescriptions: new Map([['blocks:read', 'Read'], ['blocks:write', 'Write']]),
     keys: { peppers: { current: 'p1', keys: { p1: SECRET } }, defaultKey: { environment: 'test', access: 'secret', scopes: ['blocks:write'], lifetime: 36_500 * DAY }, retention: 730 * DAY, lifetime: 30 * DAY, maxLifetime: 90 * DAY, maxOverlap: HOUR, originsRequired: false, cacheSize: 2 },
     rateLimit: { limits: [{ name: 'default', max: 1, windowMs: 1000 }, { name: 'hour', max: 2, windowMs: HOUR }], store: null, onStoreError: 'local', legacyHeaders: false, failedVerifications: null },
     usage: { retention: 60 * DAY, flushInterval: 50, maxBuffered: 1, prune: false },
@@ -532,6 +534,7 @@ t.test('the catalogue and the peppers are copies: a host that changes its object
   scopes['b:read'] = 'B'
   keys.p2 = SECRET
   t.same(complete.scopes, new Set(['a:read']))
+  t.same(complete.scopeDescriptions, new Map([['a:read', 'A']]))
   t.same(complete.keys.peppers, { current: 'p1', keys: { p1: SECRET } })
 })
 

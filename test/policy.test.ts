@@ -511,6 +511,7 @@ t.test('a plan, on a host', async (t) => {
         async () => await keys.list(ACCOUNT),
         async () => await keys.find(apiKey.publicId),
         async () => await keeper.usage.snapshot(ACCOUNT),
+        async () => await keeper.policy.of(ACCOUNT),
         async () => await keeper.verify(plaintextKey!)
       ]
       for (const [place, call] of calls.entries()) await t.rejects(call, { ...unavailable, cause }, `call ${place}`)

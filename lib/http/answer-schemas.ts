@@ -84,6 +84,28 @@ export const AuditAnswer = Type.Object({
   offset: Count
 })
 
+const Seconds = nullable(Count)
+
+export const PolicyAnswer = Type.Object({
+  scopes: Type.Array(Type.Object({
+    name: Type.String(),
+    description: Type.String(),
+    grantable: Type.Boolean({ description: 'May keys of the account have it?' })
+  })),
+  environments: Type.Array(text(ENVIRONMENTS)),
+  defaultKey: Type.Object({
+    label: Type.String(), environment: text(ENVIRONMENTS), access: text(ACCESSES), scopes: Scopes, lifetimeSeconds: Seconds
+  }),
+  keys: Type.Object({ max: Count, active: Type.Integer({ minimum: 0, description: 'Those that count: neither revoked nor expired' }) }),
+  maxSites: Count,
+  lifetimeSeconds: nullable(Type.Integer({ minimum: 0, description: 'Of a named key whose expiry is not chosen; null: it never expires' })),
+  maxLifetimeSeconds: Seconds,
+  requireExpiry: Type.Boolean(),
+  maxOverlapSeconds: Count,
+  originsRequired: Type.Boolean({ description: 'A publishable key without origins, of an account without sites, is refused' }),
+  suspended: Type.Boolean()
+})
+
 /** A 204. */
 export const NoAnswer = Type.Null({ description: 'Done; there is no body' })
 

@@ -1,6 +1,7 @@
 // What `app.selfServeKeys` offers a host: the library's operations, in process.
 import type { VerifiedApiKey } from '../keys/api-key.js'
 import type { AuditLog } from '../audit/audit-log.js'
+import type { EffectivePolicy } from '../keys/effective-policy.js'
 import type { KeyRequirement, RequestSource } from '../keys/judge-key.js'
 import type { KeyOperations } from '../keys/key-operations.js'
 import type { SiteOperations } from '../sites/site-operations.js'
@@ -24,6 +25,8 @@ export interface SelfServeKeys {
   readonly sites: SiteOperations
   readonly audit: AuditLog
   readonly policy: {
+    /** What `GET /v1/me/policy` shows. @throws STORAGE_UNAVAILABLE, also where the policy cannot be resolved */
+    of (accountId: string): Promise<EffectivePolicy>
     /** Makes a changed plan hold at once, in this process. */
     invalidate (accountId: string): void
   }

@@ -3,7 +3,7 @@ import { makeError } from '../errors.js'
 import { isText, refuseField } from '../fields.js'
 import { isPlainObject } from '../plain-object.js'
 import type { Metadata } from '../register.js'
-import { parseTime, toIso } from '../time.js'
+import { parseTime, shorterOf, toIso } from '../time.js'
 import { parseRange } from './ip-ranges.js'
 import { parseOrigin } from './origins.js'
 
@@ -66,16 +66,11 @@ export interface ExpiryRules {
 /** What is not chosen is cut to what is allowed; what is chosen is allowed, or refused. ms since the epoch, null for never. */
 export function readExpiry (value: unknown, { now, lifetime, maxLifetime, requireExpiry }: ExpiryRules): number | null {
   const latest = maxLifetime === null ? null : now + maxLifetime
-  const expiresAt = value === undefined ? defaultExpiry(now, lifetime, latest) : readTime('expiresAt', value)
+  const expiresAt = value === undefined ? shorterOf(lifetime === null ? null : now + lifetime, latest) : readTime('expiresAt', value)
   if (expiresAt === null && requireExpiry) refuseField('expiresAt', 'is required: keys of this account must expire')
   if (expiresAt !== null && expiresAt <= now) refuseField('expiresAt', 'must be in the future')
   if (latest !== null && (expiresAt === null || expiresAt > latest)) refuseField('expiresAt', `must not be later than ${toIso(latest)}`)
   return expiresAt
-}
-
-function defaultExpiry (now: number, lifetime: number | null, latest: number | null): number | null {
-  if (lifetime === null) return latest
-  return latest === null ? now + lifetime : Math.min(now + lifetime, latest)
 }
 
 /** ms since the epoch; null for null. */

@@ -7,13 +7,13 @@ import { idempotencyOf } from './idempotency.js'
 import type { OperationContext } from './operation-context.js'
 import type { KeyHasher } from './key-hash.js'
 import { readFields, readOneOf, refuseField } from '../fields.js'
+import { SECOND, toSeconds } from '../time.js'
 import { readExpiry, readLabel, readMetadata, readOrigins, readRanges, readScopes } from './key-input.js'
 import type { Issued, KeyOperations } from './key-operations.js'
 import { revokedAmong } from './key-rotation.js'
-import type { KeySettings } from './key-settings.js'
+import { defaultScopesUnder, type KeySettings } from './key-settings.js'
 import type { KeyView } from './key-view.js'
 import { newSecret } from './new-key.js'
-import { cutScopes } from './scopes.js'
 
 export interface KeyIssuingParts {
   readonly storage: Pick<Storage, 'issueKey' | 'rotateKey'>
@@ -54,7 +54,7 @@ export function keyIssuing ({ storage, settings, hasher, view, operation }: KeyI
         label,
         environment,
         access,
-        scopes: defaultScopes(settings, access, policy),
+        scopes: defaultScopesUnder(settings, access, policy),
         allowedOrigins: [],
         allowedIps: [],
         isDefault: true,
@@ -87,7 +87,7 @@ export function keyIssuing ({ storage, settings, hasher, view, operation }: KeyI
         label,
         environment,
         access,
-        scopes: given.scopes === undefined ? defaultScopes(settings, access, policy) : readScopes(given.scopes, catalogue, policy.grantable),
+        scopes: given.scopes === undefined ? defaultScopesUnder(settings, access, policy) : readScopes(given.scopes, catalogue, policy.grantable),
         allowedOrigins,
         allowedIps,
         isDefault: false,
@@ -104,7 +104,7 @@ export function keyIssuing ({ storage, settings, hasher, view, operation }: KeyI
     async rotate (by, publicId, options = {}) {
       const { idempotencyKey, ...given } = readFields(options, ['overlapSeconds', 'idempotencyKey'])
       const { overlapSeconds = 0 } = given
-      const most = Math.floor(settings.maxOverlap / 1000)
+      const most = toSeconds(settings.maxOverlap)
       if (!Number.isInteger(overlapSeconds) || (overlapSeconds as number) < 0 || (overlapSeconds as number) > most) {
         refuseField('overlapSeconds', `must be an integer from 0 to ${most}`)
       }
@@ -117,18 +117,11 @@ export function keyIssuing ({ storage, settings, hasher, view, operation }: KeyI
         accountId: by.accountId,
         publicId,
         secret,
-        overlap: (overlapSeconds as number) * 1000,
+        overlap: (overlapSeconds as number) * SECOND,
         defaultExpiresAt: isDefault ? readExpiry(undefined, expiryRules(defaultKey.lifetime, policy, context.now)) : null,
         idempotency: idempotencyOf(idempotencyKey, by, 'rotate', { ...given, publicId })
       })
       return await issued(by, outcome, policy, plaintext)
     }
   }
-}
-
-function defaultScopes ({ defaultKey }: KeySettings, access: StoredKey['access'], policy: Policy): string[] | null {
-  // A publishable key is asked for none.
-  if (access === 'publishable') return []
-  const scopes = cutScopes(defaultKey.scopes, policy.grantable)
-  return defaultKey.scopes === null || scopes === null ? null : [...scopes]
 }

@@ -1,5 +1,8 @@
-// What the host decided about the keys that are made.
+// What the host decided about the keys that are made, and what of it an account's policy leaves.
+import type { Policy } from '../policy/account-policy.js'
+import { shorterOf } from '../time.js'
 import type { Access, Environment } from './api-key.js'
+import { cutScopes } from './scopes.js'
 
 /** How default keys are made. */
 export interface DefaultKeySettings {
@@ -22,4 +25,17 @@ export interface KeySettings {
   readonly maxLifetime: number | null
   /** ms that a rotated key may go on working at most. */
   readonly maxOverlap: number
+}
+
+/** ms that a key may live at most; null: no limit. */
+export function maxLifetimeUnder (settings: Pick<KeySettings, 'maxLifetime'>, policy: Policy): number | null {
+  return shorterOf(settings.maxLifetime, policy.maxLifetime)
+}
+
+/** The scopes of a key that names none. */
+export function defaultScopesUnder ({ defaultKey }: Pick<KeySettings, 'defaultKey'>, access: Access, policy: Policy): string[] | null {
+  // A publishable key is asked for none.
+  if (access === 'publishable') return []
+  const scopes = cutScopes(defaultKey.scopes, policy.grantable)
+  return defaultKey.scopes === null || scopes === null ? null : [...scopes]
 }

@@ -10,7 +10,7 @@ import { isPublicId, type StoredKey } from './api-key.js'
 import type { ChangeContext } from './key-changes.js'
 import type { ExpiryRules } from './key-input.js'
 import { refusalError } from './key-refusals.js'
-import type { KeySettings } from './key-settings.js'
+import { maxLifetimeUnder, type KeySettings } from './key-settings.js'
 
 export interface OperationContextParts {
   readonly storage: Pick<Storage, 'getKey'>
@@ -38,10 +38,6 @@ export interface OperationContext {
 }
 
 export function operationContext ({ storage, settings, policies, clock, wording, announce }: OperationContextParts): OperationContext {
-  const maxLifetimeUnder = (policy: Policy): number | null => {
-    const limits = [settings.maxLifetime, policy.maxLifetime].filter((limit) => limit !== null)
-    return limits.length === 0 ? null : Math.min(...limits)
-  }
   const knownId = (publicId: string): string => {
     if (!isPublicId(publicId)) throw makeError('API_KEY_NOT_FOUND', {})
     return publicId
@@ -67,7 +63,7 @@ export function operationContext ({ storage, settings, policies, clock, wording,
 
     contextOf (by, policy) {
       checkActor(by)
-      const acting = by.credential === 'api_key' ? { publicId: by.apiKey!, maxLifetime: maxLifetimeUnder(policy) } : null
+      const acting = by.credential === 'api_key' ? { publicId: by.apiKey!, maxLifetime: maxLifetimeUnder(settings, policy) } : null
       return { now: clock.now(), acting, audit: { by: auditBy(by), wording } }
     },
 
@@ -84,6 +80,6 @@ export function operationContext ({ storage, settings, policies, clock, wording,
     },
 
     expiryRules: (lifetime, policy, now) =>
-      ({ now, lifetime, maxLifetime: maxLifetimeUnder(policy), requireExpiry: policy.requireExpiry })
+      ({ now, lifetime, maxLifetime: maxLifetimeUnder(settings, policy), requireExpiry: policy.requireExpiry })
   }
 }

@@ -34,15 +34,13 @@ export const MAX_LIFETIME = 100 * 365 * DAY
 const LABEL = /^(?!\s*$)[^\p{Cc}\p{Cs}]{1,100}$/u
 const PREFIX = /^[A-Za-z0-9_-]{1,64}$/
 
-/** The names of the catalogue. */
-export function readScopeCatalogue (value: unknown): ReadonlySet<string> {
-  if (value === undefined) return new Set()
-  const given = readMap('scopes', value)
-  for (const [scope, description] of Object.entries(given)) {
+/** The catalogue, name → description. */
+export function readScopeCatalogue (value: unknown): ReadonlyMap<string, string> {
+  if (value === undefined) return new Map()
+  return new Map(Object.entries(readMap('scopes', value)).map(([scope, description]) => {
     if (!isScope(scope)) refuseOption(`scopes["${scope}"]`, 'must have the form resource:action')
-    if (typeof description !== 'string') refuseOption(`scopes["${scope}"]`, 'must be its description')
-  }
-  return new Set(Object.keys(given))
+    return [scope, typeof description === 'string' ? description : refuseOption(`scopes["${scope}"]`, 'must be its description')]
+  }))
 }
 
 export function readKeys (value: unknown, catalogue: ReadonlySet<string>, usageRetention: number): CompleteKeyOptions {

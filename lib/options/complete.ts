@@ -27,7 +27,9 @@ export interface CompleteOptions {
   readonly routePrefix: string
   readonly routes: false | Required<StandardRouteSwitches> | FastifyPluginAsync
   readonly headers: readonly string[]
+  /** The names of the catalogue. */
   readonly scopes: ReadonlySet<string>
+  readonly scopeDescriptions: ReadonlyMap<string, string>
   readonly keys: CompleteKeyOptions
   /** null: no plans, every account may do everything. */
   readonly policy: PolicySettings | null
@@ -76,7 +78,8 @@ export function completeOptions (options: SelfServeKeysOptions): CompleteOptions
     'session', 'storage', 'routePrefix', 'routes', 'headers', 'scopes', 'keys', 'policy', 'rateLimit', 'usage', 'audit',
     'authorize', 'onEvent', 'revocation', 'accountRoutes', 'cookieMutations', 'openapi', 'realm', 'logBindings', 'clock', 'timeout'
   ])
-  const scopes = readScopeCatalogue(given.scopes)
+  const scopeDescriptions = readScopeCatalogue(given.scopes)
+  const scopes = new Set(scopeDescriptions.keys())
   const usage = readUsage(given.usage)
   const accountRoutes = readAccountRoutes(given.accountRoutes, scopes)
   return {
@@ -86,6 +89,7 @@ export function completeOptions (options: SelfServeKeysOptions): CompleteOptions
     routes: readRoutes(given.routes),
     headers: readHeaders(given.headers),
     scopes,
+    scopeDescriptions,
     keys: readKeys(given.keys, scopes, usage?.retention ?? 1),
     policy: readPolicyOption(given.policy, scopes),
     rateLimit: readRateLimitOption(given.rateLimit),

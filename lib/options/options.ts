@@ -29,7 +29,7 @@ export interface SelfServeKeysOptions {
   routes?: boolean | StandardRouteSwitches | FastifyPluginAsync
   /** Request headers that carry API keys; `authorization` means `Bearer <key>`. @default ['x-api-key', 'authorization'] */
   headers?: string[]
-  /** The catalogue of scopes, name → description. A route or key that names another is refused. @default {} */
+  /** The catalogue of scopes, name → description for customers. A route or key that names another is refused. @default {} */
   scopes?: Record<Scope, string>
   keys?: KeyOptions
   /** What each account may do: its plan. @default none: every account may do everything */
@@ -74,7 +74,7 @@ export interface SelfServeKeysOptions {
   timeout?: Duration
 }
 
-/** Which of the standard account routes there are. */
+/** Which of the standard account routes there are. `GET /policy` is there while `defaultKey` or `keys` is on. */
 export interface StandardRouteSwitches {
   /** `GET` of the prefix itself: the session's profile. @default false */
   profile?: boolean

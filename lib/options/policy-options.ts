@@ -82,7 +82,7 @@ export interface AuditOptions {
 /** What `authorize` is asked about. */
 export type AccountAction =
   | 'profile:read' | 'keys:read' | 'keys:issue' | 'keys:update' | 'keys:rotate' | 'keys:renew' | 'keys:revoke' | 'usage:read'
-  | 'sites:read' | 'sites:add' | 'sites:remove' | 'audit:read'
+  | 'sites:read' | 'sites:add' | 'sites:remove' | 'audit:read' | 'policy:read'
 
 /** @returns true if it may. A throw, or no answer in time, is 503. */
 export type Authorize = (ask: {

@@ -40,7 +40,7 @@ function told ({ status, json, headers }: Answer): string {
 }
 
 /** Every route, with the answer a key gets that may use it. */
-const READS = [KEYS, `${KEYS}/${NO_KEY}`, '/v1/me', '/v1/me/usage', SITES, '/v1/me/audit'] as const
+const READS = [KEYS, `${KEYS}/${NO_KEY}`, '/v1/me', '/v1/me/policy', '/v1/me/usage', SITES, '/v1/me/audit'] as const
 const WRITES: Array<[method: string, url: string, body: unknown, status: number]> = [
   ['POST', KEYS, { environment: 'test' }, 403],
   ['POST', KEYS, { label: 'CI', scopes: READ }, 201],

@@ -29,6 +29,7 @@ const ROUTES: Array<[method: string, url: string, body: unknown, action: Account
   ['POST', `${KEYS}/${NO_KEY}/renew`, {}, 'keys:renew'],
   ['DELETE', `${KEYS}/${NO_KEY}`, undefined, 'keys:revoke'],
   ['GET', '/v1/me', undefined, 'profile:read'],
+  ['GET', '/v1/me/policy', undefined, 'policy:read'],
   ['GET', '/v1/me/usage', undefined, 'usage:read'],
   ['GET', SITES, undefined, 'sites:read'],
   ['POST', SITES, { name: 'https://example.com' }, 'sites:add'],
@@ -715,7 +716,7 @@ t.test('an authorize that fails, hangs or says neither yes nor no is 503, and no
 
 t.test('a storage that fails is 503 on every new route, and no-store', async (t) => {
   const failing = async (): Promise<never> => { throw new Error('disk full at /var/keys') }
-  const broken = Object.fromEntries(['issueKey', 'getKey', 'rotateKey', 'renewKey', 'updateKey', 'revokeKey', 'listKeys', 'addSite', 'removeSite', 'listSites', 'listAudit', 'readUsage']
+  const broken = Object.fromEntries(['issueKey', 'getKey', 'rotateKey', 'renewKey', 'updateKey', 'revokeKey', 'listKeys', 'countKeys', 'addSite', 'removeSite', 'listSites', 'listAudit', 'readUsage']
     .map((name) => [name, failing]))
   const { ask } = await hostOf(t, { storage: { ...memoryStorage(), ...broken } as Storage })
   for (const [method, url, body] of ROUTES.filter(([, to]) => to !== '/v1/me')) {

@@ -1,13 +1,13 @@
-// Account routes about everything but keys: the session's profile, usage, sites and the audit log.
+// Account routes about everything but keys: the session's profile, the policy, usage, sites and the audit log.
 import type { AuditOptions } from '../../audit/audit-log.js'
 import type { UsageWindow } from '../../usage/windows.js'
-import { AuditAnswer, ErrorAnswer, NoAnswer, ProfileAnswer, SiteAnswer, SiteListAnswer, UsageAnswer } from '../answer-schemas.js'
+import { AuditAnswer, ErrorAnswer, NoAnswer, PolicyAnswer, ProfileAnswer, SiteAnswer, SiteListAnswer, UsageAnswer } from '../answer-schemas.js'
 import { AuditQuery, SiteBody, SiteIdParams, UsageQuery } from '../request-schemas.js'
 import { actorOf } from '../request-state.js'
 import type { SelfServeKeys } from '../self-serve-keys.js'
 import { paramOf, type StandardRoute } from './standard-route.js'
 
-export function accountDataRoutes ({ usage, sites, audit }: SelfServeKeys): StandardRoute[] {
+export function accountDataRoutes ({ policy, usage, sites, audit }: SelfServeKeys): StandardRoute[] {
   return [
     {
       parts: ['profile'],
@@ -25,6 +25,18 @@ export function accountDataRoutes ({ usage, sites, audit }: SelfServeKeys): Stan
         reply.callNotFound()
         return await reply
       }
+    },
+    {
+      parts: ['defaultKey', 'keys'],
+      action: 'policy:read',
+      method: 'GET',
+      url: '/policy',
+      schema: {
+        operationId: 'getPolicy',
+        summary: 'What the account may do: scopes, number and lifetime of its keys, sites',
+        response: { 200: PolicyAnswer, '4xx': ErrorAnswer }
+      },
+      handler: async (request) => await policy.of(actorOf(request).accountId)
     },
     {
       parts: ['usage'],
