@@ -73,7 +73,7 @@ export const ENGLISH = {
   'keys.more': 'Show older keys',
   'keys.default': 'Default',
   'keys.manage': 'Manage',
-  'keys.manage.what': 'Manage {label}',
+  'keys.manage.what': 'Manage {label}, {key}',
   'keys.list': 'Your API keys',
   'key.label': 'Key',
   'key.kind': 'Kind',

@@ -42,7 +42,7 @@ export function KeyTable ({ keys, all, onManage }: { keys: readonly ApiKey[], al
           title: say('key.actions'),
           quiet: true,
           cell: (apiKey) => (
-            <button type='button' part='button' aria-label={say('keys.manage.what', { label: apiKey.label })} onClick={() => { onManage(apiKey) }}>
+            <button type='button' part='button' aria-label={say('keys.manage.what', { label: apiKey.label, key: apiKey.maskedKey })} onClick={() => { onManage(apiKey) }}>
               {say('keys.manage')}
             </button>
           )

@@ -33,7 +33,7 @@ export function KeysSection () {
 
   const close = (): void => {
     setOpen(null)
-    // The dialog gives the focus back to what opened it, if that is still there.
+    // What opened the dialog gets the focus back, if it is still there.
     requestAnimationFrame(() => { if ((heading.current?.getRootNode() as ShadowRoot | undefined)?.activeElement === null) heading.current!.focus() })
   }
   const onIssued = (issued: Issued): void => {

@@ -1,4 +1,4 @@
-// A modal dialog: the browser's own, which keeps the focus inside, and gives it back.
+// A modal dialog: the browser's own, which keeps the focus inside.
 import type { ComponentChildren } from 'preact'
 import { useEffect, useId, useRef } from 'preact/hooks'
 
@@ -16,9 +16,10 @@ export function Dialog ({ title, onClose, onEscape, wide = false, children }: Di
   const dialog = useRef<HTMLDialogElement>(null)
   const heading = useId()
   useEffect(() => {
-    const { current } = dialog
-    current!.showModal()
-    return () => { current!.close() }
+    const opener = (dialog.current!.getRootNode() as ShadowRoot).activeElement
+    dialog.current!.showModal()
+    // A browser gives the focus back to what opened a dialog that is closed, not one that is taken away.
+    return () => { if (opener instanceof HTMLElement && opener.isConnected) opener.focus() }
   }, [])
   return (
     <dialog
