@@ -12,7 +12,7 @@ import type { Account, SessionAsk, SessionResolver } from '../lib/index.js'
 import { betterAuthSession, type BetterAuthSession, type BetterAuthSessionOptions } from '../lib/sessions/better-auth.js'
 import { jwtSession, type JwtSessionOptions } from '../lib/sessions/jwt.js'
 import { isAccountId } from '../lib/keys/actor.js'
-import { isAccount } from '../lib/sessions/session.js'
+import { isAccount, isToken } from '../lib/sessions/session.js'
 import { hostOf } from './helpers/app.js'
 
 const list = async (app: FastifyInstance, headers: Record<string, string>): Promise<{ status: number, code: string | undefined }> => {
@@ -41,6 +41,11 @@ t.test('an answer is an account only in every part', async (t) => {
     { id: 'a', actor: [] }, { id: 'a', actor: {} }, { id: 'a', actor: { id: 1 } }, { id: 'a', actor: { id: 'u', name: null } }, { id: 'a', actor: { id: 'u', name: 1 } },
     { id: 'a', profile: null }, { id: 'a', profile: 'p' }, { id: 'a', profile: [] }, { account: { id: 'a' } }, () => ({ id: 'a' })
   ]) t.equal(isAccount(bad), false, JSON.stringify(bad))
+})
+
+t.test('a token is 1 to 4096 characters of visible ASCII', async (t) => {
+  for (const good of ['a', '!~', 'x'.repeat(4096), 'a.b/c+d=']) t.equal(isToken(good), true, good.slice(0, 20))
+  for (const bad of ['', ' ', 'a b', 'a\n', 'a\r\nx: y', 'é', '\u007f', 'x'.repeat(4097), null, undefined, 1, {}, ['a'], Object('a')]) t.equal(isToken(bad), false, String(bad).slice(0, 20))
 })
 
 interface SignedIn { readonly userId: string, readonly token: string, readonly signed: string, readonly cookie: string }
@@ -188,6 +193,25 @@ t.test('betterAuthSession', async (t) => {
     t.same(await app.selfServeKeys.keys.count('workspace_1'), { total: 1, active: 1 })
     t.same(await list(app, { cookie: stranger.cookie }), NOBODY)
     t.match(asked, [[member.userId, { fresh: true, method: 'POST' }], [stranger.userId, { fresh: false, method: 'GET' }]])
+  })
+
+  t.test('gives the bearer token of whoever the cookie signs in, null for nobody, and writes nothing', async (t) => {
+    const { auth, database, signIn } = await login(t, { cookieCache: true })
+    const resolver = betterAuthSession(auth)
+    const [user, other] = [await signIn(), await signIn()]
+    const before = sessionRows(database)
+    const tokenOf = async (headers: Record<string, string>): Promise<unknown> => await resolver.token!({ ...ask(headers), cookies: {} })
+    t.equal(await tokenOf({ cookie: user.cookie }), user.token)
+    t.equal(await tokenOf({ cookie: user.cookie, authorization: `Bearer ${other.token}` }), user.token, 'the cookie alone is asked about')
+    t.equal(await tokenOf({}), null)
+    t.equal(await tokenOf({ cookie: `better-auth.session_token=${user.token}` }), null, 'an unsigned cookie')
+    t.same(sessionRows(database), before)
+    t.match(await resolver.bearer(await tokenOf({ cookie: user.cookie }) as string, ask()), { id: user.userId })
+    database.prepare('delete from session where token = ?').run(user.token)
+    t.equal(await tokenOf({ cookie: user.cookie }), null, 'signed out, whatever the cookie cache has')
+    t.equal(await tokenOf({ cookie: other.cookie }), other.token)
+    database.close()
+    await t.rejects(async () => { await tokenOf({ cookie: other.cookie }) })
   })
 
   t.test('rejects when its database fails, and so does a mapper that throws: 503, never a pass or "nobody"', async (t) => {
@@ -369,6 +393,21 @@ t.test('jwtSession', async (t) => {
     const answer = await app.inject({ method: 'POST', url: '/v1/me/api-keys', headers: { cookie: `sid=${token}` } })
     t.equal(answer.json().code, 'BEARER_REQUIRED')
     t.equal(jwtSession(shared).cookie, undefined)
+  })
+
+  t.test('gives the token of its cookie to the page if it is a good one', async (t) => {
+    const resolver = jwtSession({ ...shared, cookie: 'sid' })
+    const tokenIn = async (cookies: Record<string, string>): Promise<unknown> => await resolver.token!({ ...ask(), cookies })
+    const good = await tokenOf(bytes(SECRET))
+    t.equal(await tokenIn({ sid: good, other: 'x' }), good)
+    t.equal(await tokenIn({}), null)
+    t.equal(await tokenIn({ other: good }), null)
+    for (const bad of ['', 'nonsense', await tokenOf(bytes(SECRET), { expires: '-1s' }), await tokenOf(bytes('another secret of the tests, 32+ chars'))]) t.equal(await tokenIn({ sid: bad }), null, bad)
+    t.equal(jwtSession(shared).token, undefined, 'no cookie, no token')
+    const failing = jwtSession({ issuer: ISSUER, audience: AUDIENCE, algorithms: ['ES256'], cookie: 'sid', jwks () { throw new Error('no database') } })
+    const { privateKey } = await generateKeyPair('ES256')
+    const token = await tokenOf(privateKey, { alg: 'ES256', kid: 'k1' })
+    await t.rejects(async () => { await failing.token!({ ...ask(), cookies: { sid: token } }) }, 'a failure is not "nobody"')
   })
 
   t.test('may be mapped to another account or to nobody; a mapper that fails is a failure', async (t) => {

@@ -10,7 +10,7 @@ export interface BetterAuthLike<S extends BetterAuthSession = BetterAuthSession>
 }
 
 export interface BetterAuthSession {
-  session: { id: string, userId: string } & Record<string, unknown>
+  session: { id: string, userId: string, token: string } & Record<string, unknown>
   user: BetterAuthUser
 }
 export interface BetterAuthUser {
@@ -39,16 +39,16 @@ export function betterAuthSession<S extends BetterAuthSession> (
   auth: BetterAuthLike<S>,
   { account = userAccount }: BetterAuthSessionOptions<S> = {}
 ): SessionResolver {
-  const accountOf = async (header: 'authorization' | 'cookie', value: string, ask: SessionAsk): Promise<Account | null> => {
-    const session = await auth.api.getSession({
-      headers: new Headers({ [header]: value }),
-      query: { disableCookieCache: true, disableRefresh: true }
-    })
-    return session === null ? null : await account(session, ask)
-  }
+  const sessionOf = async (header: 'authorization' | 'cookie', value: string): Promise<S | null> => await auth.api.getSession({
+    headers: new Headers({ [header]: value }),
+    query: { disableCookieCache: true, disableRefresh: true }
+  })
+  const ofCookie = async ({ headers }: SessionAsk): Promise<S | null> => await sessionOf('cookie', headers.get('cookie') ?? '')
+  const accountOf = async (session: S | null, ask: SessionAsk): Promise<Account | null> => session === null ? null : await account(session, ask)
   return {
-    bearer: async (token, ask) => await accountOf('authorization', `Bearer ${token}`, ask),
-    cookie: async (ask) => await accountOf('cookie', ask.headers.get('cookie') ?? '', ask)
+    bearer: async (token, ask) => await accountOf(await sessionOf('authorization', `Bearer ${token}`), ask),
+    cookie: async (ask) => await accountOf(await ofCookie(ask), ask),
+    token: async (ask) => (await ofCookie(ask))?.session.token ?? null
   }
 }
 

@@ -1,6 +1,6 @@
 // JSON Web Tokens as a session resolver, verified with jose (RFC 7519, RFC 8725).
 import { createLocalJWKSet, createRemoteJWKSet, errors, jwtVerify, type JSONWebKeySet, type JWTPayload, type JWTVerifyGetKey } from 'jose'
-import type { Account, SessionAsk, SessionResolver } from './session.js'
+import type { Account, CookieAsk, SessionAsk, SessionResolver } from './session.js'
 
 export interface JwtSessionOptions {
   /**
@@ -21,7 +21,7 @@ export interface JwtSessionOptions {
    * @default `{ id: sub, actor: { id: sub, name } }`
    */
   account?: (claims: JWTPayload, ask: SessionAsk) => Account | null | Promise<Account | null>
-  /** Name of a cookie that carries the token for reads. @default none: bearer only */
+  /** Name of a cookie that carries the token, for reads and for the page. @default none: bearer only */
   cookie?: string
 }
 
@@ -49,22 +49,29 @@ export function jwtSession (options: JwtSessionOptions): SessionResolver {
   }
   const key = keyOf(options)
 
-  const accountOf = async (token: string, ask: SessionAsk): Promise<Account | null> => {
-    let claims: JWTPayload
+  /** null for a token that is not good. */
+  const claimsOf = async (token: string): Promise<JWTPayload | null> => {
     try {
-      claims = (await jwtVerify(token, key, { issuer, audience, algorithms, requiredClaims: ['exp'] })).payload
+      return (await jwtVerify(token, key, { issuer, audience, algorithms, requiredClaims: ['exp'] })).payload
     } catch (error) {
       if (isBadToken(error)) return null
       throw error
     }
-    return await account(claims, ask)
+  }
+  const accountOf = async (token: string, ask: SessionAsk): Promise<Account | null> => {
+    const claims = await claimsOf(token)
+    return claims === null ? null : await account(claims, ask)
   }
   return {
     bearer: accountOf,
     ...(cookie !== undefined && {
-      cookie: async (ask: Parameters<NonNullable<SessionResolver['cookie']>>[0]) => {
+      cookie: async (ask: CookieAsk) => {
         const token = ask.cookies[cookie]
         return token === undefined ? null : await accountOf(token, ask)
+      },
+      token: async ({ cookies }: CookieAsk) => {
+        const token = cookies[cookie]
+        return token === undefined || await claimsOf(token) === null ? null : token
       }
     })
   }

@@ -28,17 +28,28 @@ export interface SessionAsk {
   readonly signal: AbortSignal
 }
 
-type Answer = Account | null | Promise<Account | null>
+/** What a resolver is asked with where cookies alone may answer: `headers` is without `authorization`. */
+export interface CookieAsk extends SessionAsk {
+  /** Parsed. */
+  readonly cookies: Readonly<Record<string, string>>
+}
+
+type Answer<T> = T | null | Promise<T | null>
 
 /**
- * The host's auth. `null` is "nobody is signed in" (401); a throw, no answer in time, or anything that is neither an
- * account nor null is 503. An API key is never given to a resolver.
+ * The host's auth. `null` is "nobody is signed in" (401); a throw, no answer in time, or anything that is neither null nor
+ * what was asked for is 503. An API key is never given to a resolver.
  */
 export interface SessionResolver {
   /** Whose session is this token? It is not empty and has no white space. */
-  bearer (token: string, ask: SessionAsk): Answer
+  bearer (token: string, ask: SessionAsk): Answer<Account>
   /** Whose session do these cookies carry? Without this method no cookie is a session. */
-  cookie? (ask: SessionAsk & { readonly cookies: Readonly<Record<string, string>> }): Answer
+  cookie? (ask: CookieAsk): Answer<Account>
+  /**
+   * A token that `bearer` takes, of whoever these cookies sign in: the page makes changes with it. Visible ASCII, 4096
+   * characters at most. Any script of this origin can ask for it.
+   */
+  token? (ask: CookieAsk): Answer<string>
 }
 
 /** Is this answer an account? */
@@ -48,6 +59,11 @@ export function isAccount (answer: unknown): answer is Account {
   return (actor === undefined || (isObject(actor) && typeof actor.id === 'string' &&
       (actor.name === undefined || typeof actor.name === 'string'))) &&
     (profile === undefined || isObject(profile))
+}
+
+/** Is this answer a token that an `Authorization` header can carry? */
+export function isToken (answer: unknown): answer is string {
+  return typeof answer === 'string' && /^[\x21-\x7e]{1,4096}$/.test(answer)
 }
 
 function isObject (value: unknown): value is Record<string, unknown> {
