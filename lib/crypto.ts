@@ -9,6 +9,11 @@ export function sha256 (text: string): string {
   return hash('sha256', text, 'hex')
 }
 
+/** SHA-256 in base64url: what tells one content of a file from another. */
+export function contentTag (content: Uint8Array): string {
+  return hash('sha256', content, 'base64url')
+}
+
 /** SHA-256 as text of 32 characters, one a byte: to find things in memory by, never to be stored. */
 export function fingerprint (text: string): string {
   return hash('sha256', text, 'binary')

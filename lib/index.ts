@@ -17,12 +17,13 @@ export { decide, stateOf } from './rate-limit/decision.js'
 export { BATCH_EVENTS, BATCH_MEMORY } from './storage/storage.js'
 
 export type { Metadata, Profile, Register, Scope } from './register.js'
+export type { DashboardFeatures, DashboardOptions } from './options/dashboard-options.js'
 export type { KeyOptions, RevocationOptions, SelfServeKeysOptions, StandardRouteSwitches, UsageOptions } from './options/options.js'
 export type {
   AccountAction, AccountPolicy, AuditOptions, Authorize, PolicyOptions, RateLimitOption, RateLimitSettings
 } from './options/policy-options.js'
 export type { ChannelListener, RevocationChannel } from './revocation/channel.js'
-export type { Account, SessionAsk, SessionResolver } from './sessions/session.js'
+export type { Account, CookieAsk, SessionAsk, SessionResolver } from './sessions/session.js'
 export type { Caller } from './http/request-state.js'
 export type { RouteRule, RouteRuleConfig } from './http/route-rule.js'
 export type { ListedRoute } from './http/route-rules.js'

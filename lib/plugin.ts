@@ -4,6 +4,7 @@ import { errorCodes, type FastifyInstance, type FastifyPluginAsync } from 'fasti
 import { accountRoutes } from './http/account-routes.js'
 import { authorizeBy, authorizer } from './http/authorizer.js'
 import { credentialReader } from './http/credentials.js'
+import { dashboardRoutes } from './http/dashboard-routes.js'
 import { setErrorHeaders } from './http/error-headers.js'
 import type { KeyCredentialParts } from './http/key-credential.js'
 import { failureLimit } from './http/failure-limit.js'
@@ -114,7 +115,7 @@ const plugin: FastifyPluginAsync<SelfServeKeysOptions> = async (app, options) =>
   authorizeBy(app, authorizer(settings.authorize, timeout))
 
   checkSessionScheme(app, settings.openapi.sessionScheme)
-  const { routes } = settings
+  const { routes, dashboard } = settings
   if (routes !== false) {
     await app.register(accountRoutes, {
       prefix: settings.routePrefix,
@@ -124,6 +125,9 @@ const plugin: FastifyPluginAsync<SelfServeKeysOptions> = async (app, options) =>
       settings: settings.accountRoutes,
       openapi: settings.openapi
     })
+  }
+  if (dashboard !== null) {
+    await app.register(dashboardRoutes, { prefix: dashboard.path, dashboard, base: `${app.prefix}${settings.routePrefix}`, sessions })
   }
 }
 

@@ -21,7 +21,7 @@ const files = new Map(readdirSync(lib, { recursive: true }).map(String).filter((
 
 /** Layers from the top: a file may import what stands further down, or what stands beside it in its own folder. */
 const LAYERS: ReadonlyArray<readonly string[]> = [
-  ['index.ts', 'testing.ts', 'redis.ts', 'postgres.ts', 'cli/'], ['plugin.ts'], ['services.ts', 'upkeep.ts'], ['http/'], ['options/'], ['sessions/'],
+  ['index.ts', 'testing.ts', 'redis.ts', 'postgres.ts', 'cli/'], ['plugin.ts'], ['services.ts', 'upkeep.ts'], ['http/'], ['options/', 'dashboard/'], ['sessions/'],
   ['usage/recorder.ts', 'usage/snapshot.ts', 'sites/site-operations.ts', 'audit/account-event.ts', 'audit/audit-log.ts', 'keys/all-key-operations.ts', 'revocation/'],
   [
     'keys/key-issuing.ts', 'keys/key-management.ts', 'keys/key-import.ts', 'keys/key-reads.ts', 'keys/operation-context.ts', 'keys/key-view.ts', 'keys/effective-policy.ts',
@@ -61,7 +61,8 @@ const FENCES: Record<string, (file: string, kind: Import['kind']) => boolean> = 
   jose: (file) => file === 'sessions/jwt.ts',
   'node:crypto': (file) => file === 'crypto.ts',
   'node:assert': (file) => file.startsWith('storage/contract/') || file === 'rate-limit/store-contract.ts',
-  'node:fs': (file) => file.startsWith('storage/kysely/'),
+  'node:fs': (file) => file.startsWith('storage/kysely/') || file === 'dashboard/page-files.ts',
+  'node:zlib': (file) => file === 'dashboard/page-files.ts',
   'node:path': (file) => file.startsWith('storage/kysely/'),
   'node:net': (file) => file === 'keys/ip-ranges.ts',
   'node:async_hooks': (file) => file === 'storage/kysely/find-together.ts',

@@ -95,7 +95,7 @@ t.test('a host in the README has at most 20 lines', async (t) => {
 
 t.test('every option has its heading or table row in docs/options.md', async (t) => {
   const names = optionNames()
-  for (const name of ['session', 'keys.defaultKey.lifetime', 'keys.accept.pattern', 'policy.cacheFor', 'accountRoutes.apiKeys.read', 'routes.profile']) {
+  for (const name of ['session', 'keys.defaultKey.lifetime', 'keys.accept.pattern', 'policy.cacheFor', 'accountRoutes.apiKeys.read', 'routes.profile', 'dashboard.features.sites']) {
     t.ok(names.includes(name), `the reader finds ${name}`)
   }
   const headings: string[] = []
@@ -217,7 +217,7 @@ function compile (code: readonly Block[]): string[] {
 /** The interfaces that the files of the host's options declare, by name. */
 function declarations (): Map<string, ts.NodeArray<ts.TypeElement>> {
   const interfaces = new Map<string, ts.NodeArray<ts.TypeElement>>()
-  for (const file of ['lib/options/options.ts', 'lib/options/policy-options.ts']) {
+  for (const file of ['lib/options/options.ts', 'lib/options/policy-options.ts', 'lib/options/dashboard-options.ts']) {
     ts.createSourceFile(file, read(file), ts.ScriptTarget.Latest, true)
       .forEachChild((node) => { if (ts.isInterfaceDeclaration(node)) interfaces.set(node.name.text, node.members) })
   }

@@ -8,6 +8,7 @@ import { signIn, startState, type RequestState } from './request-state.js'
 import type { RouteRule } from './route-rule.js'
 import type { GuardedRoute, RouteRules } from './route-rules.js'
 import { findSession, type SessionSettings } from './session-rule.js'
+import { addVary } from './vary.js'
 
 export interface ProtectedRoutesParts {
   readonly rules: RouteRules
@@ -76,6 +77,5 @@ async function authorizeSession (
 /** What a shared cache must know: the answer is one caller's. A handler may set its own. */
 function setCacheHeaders (reply: FastifyReply, vary: string): void {
   if (!reply.hasHeader('cache-control')) reply.header('cache-control', 'private')
-  const before = reply.getHeader('vary')
-  reply.header('vary', before === undefined ? vary : `${String(before)}, ${vary}`)
+  addVary(reply, vary)
 }

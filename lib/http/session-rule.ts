@@ -3,7 +3,7 @@ import { fastifyCookie } from '@fastify/cookie'
 import type { FastifyRequest } from 'fastify'
 import { makeError, RETRY_AFTER } from '../errors.js'
 import type { KeyShape } from '../keys/key-format.js'
-import { isAccount, type Account, type SessionAsk, type SessionResolver } from '../sessions/session.js'
+import { isAccount, isToken, type Account, type CookieAsk, type SessionAsk, type SessionResolver } from '../sessions/session.js'
 import { within } from '../time.js'
 import type { Credentials } from './credentials.js'
 
@@ -56,22 +56,41 @@ async function bearerAccount (request: FastifyRequest, token: string, settings: 
   const { session } = settings
   if (settings.isKeyShaped(token)) throw nobody('This is an API key. Send the token of a signed-in session.')
   if (session === null || !/^[\x21-\x7e]+$/.test(token)) return null
-  return await askResolver(request, settings, 'cookie', (ask) => session.bearer(token, ask))
+  return await askResolver(request, settings, 'cookie', ACCOUNT, (ask) => session.bearer(token, ask))
 }
 
 async function cookieAccount (request: FastifyRequest, settings: SessionSettings): Promise<Account | null> {
-  const { cookie } = request.headers
   const { session } = settings
-  if (cookie === undefined || session?.cookie === undefined) return null
-  return await askResolver(request, settings, 'authorization', (ask) =>
-    session.cookie!({ ...ask, cookies: fastifyCookie.parse(cookie) as Record<string, string> }))
+  return session?.cookie === undefined ? null : await askByCookie(request, settings, ACCOUNT, (ask) => session.cookie!(ask))
 }
 
+/**
+ * A bearer token of whoever the request's cookies sign in, null for nobody. Only where the resolver has `token`.
+ * @throws STORAGE_UNAVAILABLE when the resolver fails
+ */
+export async function findToken (request: FastifyRequest, settings: SessionSettings): Promise<string | null> {
+  return await askByCookie(request, settings, TOKEN, (ask) => settings.session!.token!(ask))
+}
+
+async function askByCookie<T> (
+  request: FastifyRequest, settings: SessionSettings, wanted: Wanted<T>, call: (ask: CookieAsk) => T | null | Promise<T | null>
+): Promise<T | null> {
+  const { cookie } = request.headers
+  if (cookie === undefined) return null
+  return await askResolver(request, settings, 'authorization', wanted, (ask) =>
+    call({ ...ask, cookies: fastifyCookie.parse(cookie) as Record<string, string> }))
+}
+
+/** What a resolver is to answer, unless it answers null. */
+interface Wanted<T> { readonly name: string, is (answer: unknown): answer is T }
+const ACCOUNT: Wanted<Account> = { name: 'an account', is: isAccount }
+const TOKEN: Wanted<string> = { name: 'a token', is: isToken }
+
 /** Asks the host's resolver; whatever is not a clear answer in time is a failure, never a pass and never "nobody". */
-async function askResolver (
-  request: FastifyRequest, { headers, timeout }: SessionSettings, withheld: 'cookie' | 'authorization',
-  call: (ask: SessionAsk) => Account | null | Promise<Account | null>
-): Promise<Account | null> {
+async function askResolver<T> (
+  request: FastifyRequest, { headers, timeout }: SessionSettings, withheld: 'cookie' | 'authorization', wanted: Wanted<T>,
+  call: (ask: SessionAsk) => T | null | Promise<T | null>
+): Promise<T | null> {
   const abort = new AbortController()
   const ask: SessionAsk = {
     headers: copyHeaders(request, [withheld, ...headers.filter((name) => name !== 'authorization')]),
@@ -82,21 +101,19 @@ async function askResolver (
     fresh: !isSafe(request.method),
     signal: abort.signal
   }
-  let answer: Account | null
   try {
-    answer = checkAnswer(await within(timeout, (async () => await call(ask))(), () => new Error(`The session resolver gave no answer in ${timeout} ms.`)))
+    return checkAnswer(wanted, await within(timeout, (async () => await call(ask))(), () => new Error(`The session resolver gave no answer in ${timeout} ms.`)))
   } catch (error) {
     throw sessionUnavailable(error)
   } finally {
     abort.abort()
   }
-  return answer
 }
 
-function checkAnswer (answer: unknown): Account | null {
-  if (answer === null || isAccount(answer)) return answer
+function checkAnswer<T> ({ name, is }: Wanted<T>, answer: unknown): T | null {
+  if (answer === null || is(answer)) return answer
   // The answer is not repeated: it may hold what must not be logged.
-  throw new TypeError('The session resolver answered neither an account nor null.')
+  throw new TypeError(`The session resolver answered neither ${name} nor null.`)
 }
 
 function copyHeaders (request: FastifyRequest, withheld: readonly string[]): Headers {

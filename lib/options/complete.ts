@@ -9,6 +9,7 @@ import type { Storage } from '../storage/storage.js'
 import { DAY, HOUR, SECOND, systemClock, type Clock } from '../time.js'
 import type { UsageSinkBatch } from '../usage/sink.js'
 import { readAccountRoutes, readCookieMutations, readRoutes, type CompleteAccountRoutes } from './complete-account-routes.js'
+import { readDashboard, type CompleteDashboard } from './complete-dashboard.js'
 import { readKeys, readScopeCatalogue, type CompleteKeyOptions } from './complete-keys.js'
 import { readRateLimitOption, type CompleteRateLimit } from './complete-limits.js'
 import { readPolicyOption } from './complete-policy.js'
@@ -50,6 +51,8 @@ export interface CompleteOptions {
   readonly accountRoutes: CompleteAccountRoutes
   /** null: a cookie never makes changes. */
   readonly cookieMutationOrigins: readonly string[] | null
+  /** null: no page. */
+  readonly dashboard: CompleteDashboard | null
   readonly openapi: { readonly sessionScheme: string | null, readonly hide: boolean }
   readonly realm: string
   readonly logBindings: boolean
@@ -76,17 +79,21 @@ export function completeOptions (options: SelfServeKeysOptions): CompleteOptions
   }
   const given = readObject('', options, [
     'session', 'storage', 'routePrefix', 'routes', 'headers', 'scopes', 'keys', 'policy', 'rateLimit', 'usage', 'audit',
-    'authorize', 'onEvent', 'revocation', 'accountRoutes', 'cookieMutations', 'openapi', 'realm', 'logBindings', 'clock', 'timeout'
+    'authorize', 'onEvent', 'revocation', 'accountRoutes', 'cookieMutations', 'dashboard', 'openapi', 'realm', 'logBindings', 'clock', 'timeout'
   ])
   const scopeDescriptions = readScopeCatalogue(given.scopes)
   const scopes = new Set(scopeDescriptions.keys())
   const usage = readUsage(given.usage)
   const accountRoutes = readAccountRoutes(given.accountRoutes, scopes)
+  const session = given.session === undefined && accountRoutes.apiKeys !== null ? null : readSession(given.session)
+  const routePrefix = readString('routePrefix', given.routePrefix, '/v1/me', /^(\/[^/?#\s]+)+$/, 'must be a path such as \'/v1/me\'')
+  const routes = readRoutes(given.routes)
+  const cookieMutationOrigins = readCookieMutations(given.cookieMutations)
   return {
-    session: given.session === undefined && accountRoutes.apiKeys !== null ? null : readSession(given.session),
+    session,
     storage: given.storage === undefined ? null : readMethods<Storage>('storage', given.storage, STORAGE_METHODS),
-    routePrefix: readString('routePrefix', given.routePrefix, '/v1/me', /^(\/[^/?#\s]+)+$/, 'must be a path such as \'/v1/me\''),
-    routes: readRoutes(given.routes),
+    routePrefix,
+    routes,
     headers: readHeaders(given.headers),
     scopes,
     scopeDescriptions,
@@ -99,7 +106,8 @@ export function completeOptions (options: SelfServeKeysOptions): CompleteOptions
     onEvent: readFunction('onEvent', given.onEvent),
     revocation: readRevocation(given.revocation),
     accountRoutes,
-    cookieMutationOrigins: readCookieMutations(given.cookieMutations),
+    cookieMutationOrigins,
+    dashboard: readDashboard(given.dashboard, { routePrefix, routes, usage, session, cookieMutationOrigins }),
     openapi: readOpenapi(given.openapi),
     realm: readString('realm', given.realm, 'api', /^[\x20-\x21\x23-\x5b\x5d-\x7e]+$/, 'must be printable ASCII without " and \\'),
     logBindings: readBoolean('logBindings', given.logBindings, true),
@@ -110,7 +118,9 @@ export function completeOptions (options: SelfServeKeysOptions): CompleteOptions
 
 function readSession (value: unknown): SessionResolver {
   const resolver = readMethods<SessionResolver>('session', value, ['bearer'])
-  if (resolver.cookie !== undefined && typeof resolver.cookie !== 'function') refuseOption('session.cookie', 'must be a function')
+  for (const name of ['cookie', 'token'] as const) {
+    if (resolver[name] !== undefined && typeof resolver[name] !== 'function') refuseOption(`session.${name}`, 'must be a function')
+  }
   return resolver
 }
 

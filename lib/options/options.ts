@@ -9,6 +9,7 @@ import type { SessionResolver } from '../sessions/session.js'
 import type { Storage } from '../storage/storage.js'
 import type { Clock, Duration } from '../time.js'
 import type { UsageSinkBatch } from '../usage/sink.js'
+import type { DashboardOptions } from './dashboard-options.js'
 import type { AuditOptions, Authorize, PolicyOptions, RateLimitOption, RateLimitSettings } from './policy-options.js'
 
 /** Options of `app.register(selfServeKeys, …)`. What is not understood fails at `ready()`, naming the option. */
@@ -58,6 +59,11 @@ export interface SelfServeKeysOptions {
    * is `same-origin`, or `Origin` is one of these. @default false: changes need a bearer token
    */
   cookieMutations?: false | { origins: string[] }
+  /**
+   * A page where whoever is signed in manages keys and sees usage. Needs a session with `cookie()`, and `token()` or
+   * `cookieMutations`. @default false
+   */
+  dashboard?: boolean | DashboardOptions
   openapi?: {
     /** Name of the host's security scheme for sessions; documents it on the account routes. Checked at `ready()`. */
     sessionScheme?: string
