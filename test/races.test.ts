@@ -2,9 +2,10 @@
 import t, { type Test } from 'tap'
 import type { Issued } from '../lib/index.js'
 import type { StoredKey } from '../lib/keys/api-key.js'
-import { DATABASES, leftOut, type TestDatabase } from './helpers/databases.js'
+import { DATABASES, type TestDatabase } from './helpers/databases.js'
 import { startHost } from './helpers/host-process.js'
 import { auditOf, keysOf } from './helpers/keys.js'
+import { leftOut } from './helpers/left-out.js'
 
 const ACCOUNT = 'racing-account'
 const PROCESSES = 2

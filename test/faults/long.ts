@@ -2,7 +2,7 @@
 import { join } from 'node:path'
 import t from 'tap'
 import { kyselyStorage } from '../../lib/storage/kysely/index.js'
-import { leftOut } from '../helpers/databases.js'
+import { leftOut } from '../helpers/left-out.js'
 import { startPostgres, whyNoPostgres } from '../helpers/postgres.js'
 import { startFaultProxy, type Fault } from './fault-proxy.js'
 import { claim, underLoad, type Figures, type Rig, type RunSettings } from './run.js'

@@ -1,8 +1,8 @@
 // Hosts on MariaDB, while the way to it fails and while processes are killed: what must hold does, and they serve again by themselves.
 import t from 'tap'
 import { kyselyStorage } from '../../lib/storage/kysely/index.js'
-import { leftOut } from '../helpers/databases.js'
 import { startHost } from '../helpers/host-process.js'
+import { leftOut } from '../helpers/left-out.js'
 import { startMysql, whyNoMysql } from '../helpers/mysql.js'
 import { startFaultProxy, type Fault } from './fault-proxy.js'
 import { claim, underLoad } from './run.js'

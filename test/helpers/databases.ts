@@ -48,9 +48,3 @@ export const DATABASES: Readonly<Record<string, DatabaseKind>> = {
   'MariaDB at READ COMMITTED': onMysql('READ-COMMITTED'),
   'MariaDB at REPEATABLE READ': onMysql('REPEATABLE-READ')
 }
-
-/** What a test's options say of a kind that is missing: it is left out, or fails if REQUIRE_SERVERS=1. */
-export function leftOut (missing: string | null): { skip: string | false } {
-  if (missing !== null && process.env.REQUIRE_SERVERS === '1') throw new Error(missing)
-  return { skip: missing !== null && `left out: ${missing}` }
-}

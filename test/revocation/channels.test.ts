@@ -8,7 +8,7 @@ import t, { type Test } from 'tap'
 import type { ChannelListener, RevocationChannel } from '../../lib/index.js'
 import { postgresChannel } from '../../lib/postgres.js'
 import { redisChannel } from '../../lib/redis.js'
-import { leftOut } from '../helpers/databases.js'
+import { leftOut } from '../helpers/left-out.js'
 import { startPostgres, whyNoPostgres } from '../helpers/postgres.js'
 import { withRedis } from '../helpers/redis.js'
 

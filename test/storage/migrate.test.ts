@@ -15,7 +15,7 @@ import { storageContract } from '../../lib/storage/storage-contract.js'
 import type { Storage } from '../../lib/storage/storage.js'
 import { DAY } from '../../lib/time.js'
 import { additiveSteps, BREAKING, startLaterBuild } from '../fixtures/next-steps.js'
-import { leftOut } from '../helpers/databases.js'
+import { leftOut } from '../helpers/left-out.js'
 import {
   ACCOUNT, adding, auditOf, changed, event, failure, issue, issuing, keysOf, NOW, OTHER_ACCOUNT, record, renewing, revoke, rotating, updating
 } from '../helpers/keys.js'

@@ -10,8 +10,8 @@ import { serverTransactions } from '../../lib/storage/kysely/server-transactions
 import { storageContract } from '../../lib/storage/storage-contract.js'
 import type { Storage } from '../../lib/storage/storage.js'
 import { deferred } from '../helpers/app.js'
-import { leftOut } from '../helpers/databases.js'
 import { ACCOUNT, auditOf, changed, event, failure, issue, issuing, keysOf, NOW, record, rotating } from '../helpers/keys.js'
+import { leftOut } from '../helpers/left-out.js'
 import { startMysql, whyNoMysql, type MysqlServer } from '../helpers/mysql.js'
 import { usageAtOnce } from '../helpers/usage-at-once.js'
 
