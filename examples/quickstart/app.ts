@@ -9,6 +9,7 @@ import { betterAuthSession } from 'fastify-self-serve-keys/better-auth'
 import { kyselyStorage } from 'fastify-self-serve-keys/kysely'
 import { authRoutes, openAuth } from './auth.js'
 import { chainRoutes } from './blocks.js'
+import { signInPages } from './sign-in.js'
 
 export interface AppSettings {
   /** Folder of both databases and the secret. */
@@ -47,6 +48,7 @@ export async function buildApp ({ dataDir, accountMutations }: AppSettings): Pro
     openapi: { sessionScheme: 'session' }
   })
   await app.register(authRoutes(auth), { prefix: '/api/auth' })
+  await app.register(signInPages)
   await app.register(chainRoutes, { prefix: '/api/v1' })
   return { app, auth }
 }

@@ -19,6 +19,8 @@ export async function openAuth (dataDir: string): Promise<{ auth: Auth, close: (
     // Makes `Authorization: Bearer <session token>` a session, which changes on the account routes need.
     plugins: [bearer()],
     // A host that is deployed sets baseURL here. This one may listen on any port, and authRoutes names the origin.
+    // In a browser the same server goes by two names, and a sign-in from a page of either is this host's own.
+    trustedOrigins: (request) => request === undefined ? [] : ['127.0.0.1', 'localhost'].map((name) => `http://${name}:${new URL(request.url).port}`),
     logger: { level: 'error' }
   }
   await (await getMigrations(options)).runMigrations()
