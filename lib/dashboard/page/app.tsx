@@ -96,7 +96,7 @@ function SignedOut () {
     <div class='empty' part='empty'>
       <h2>{say('signed-out.title')}</h2>
       <p>{say('signed-out.text')}</p>
-      {signInUrl !== null && <a class='button primary' part='button' href={signInUrl}>{say('signed-out.link')}</a>}
+      {signInUrl !== null && <a class='button primary' part='button primary' href={signInUrl}>{say('signed-out.link')}</a>}
     </div>
   )
 }

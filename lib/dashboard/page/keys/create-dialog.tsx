@@ -81,7 +81,7 @@ export function CreateDialog ({ policy, onIssued, onClose }: { policy: AccountPo
         />
         <div class='buttons'>
           <button type='button' part='button' onClick={onClose}>{say('cancel')}</button>
-          <button type='submit' class='primary' part='button' aria-disabled={creating.busy}>{say('issue.submit')}</button>
+          <button type='submit' class='primary' part='button primary' aria-disabled={creating.busy}>{say('issue.submit')}</button>
         </div>
       </form>
     </Dialog>

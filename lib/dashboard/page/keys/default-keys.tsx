@@ -31,7 +31,7 @@ export function DefaultKeys ({ policy, keys, busy, onIssue, onRotate }: DefaultK
               </p>
             )}
             {apiKey === undefined && (
-              <button type='button' class='primary' part='button' aria-disabled={busy} aria-label={say('default.issue.what', words)} onClick={() => { onIssue(environment) }}>
+              <button type='button' class='primary' part='button primary' aria-disabled={busy} aria-label={say('default.issue.what', words)} onClick={() => { onIssue(environment) }}>
                 {say('default.issue')}
               </button>
             )}

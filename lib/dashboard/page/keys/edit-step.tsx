@@ -61,7 +61,7 @@ export function EditStep ({ apiKey, policy, onDone, onBack }: StepProps) {
       />
       <div class='buttons'>
         <button type='button' part='button' onClick={onBack}>{say('manage.back')}</button>
-        <button type='submit' class='primary' part='button' aria-disabled={saving.busy}>{say('save')}</button>
+        <button type='submit' class='primary' part='button primary' aria-disabled={saving.busy}>{say('save')}</button>
       </div>
     </form>
   )

@@ -22,7 +22,7 @@ export function EndStep ({ apiKey, how, onDone, onBack }: StepProps & { how: 'di
       <FailureNotice failure={ending.failure} />
       <div class='buttons'>
         <button type='button' part='button' onClick={onBack}>{say('cancel')}</button>
-        <button type='button' class='danger' part='button' aria-disabled={ending.busy} onClick={end}>{say(`${how}.submit`)}</button>
+        <button type='button' class='danger' part='button danger' aria-disabled={ending.busy} onClick={end}>{say(`${how}.submit`)}</button>
       </div>
     </>
   )

@@ -15,7 +15,7 @@ export function IssuedDialog ({ issued, onClose }: { issued: Issued, onClose: ()
     return (
       <Dialog title={say('issued.lost.title')} onClose={onClose}>
         <p>{say('issued.lost', { label: apiKey.label })}</p>
-        <div class='buttons'><button type='button' class='primary' part='button' onClick={onClose}>{say('close')}</button></div>
+        <div class='buttons'><button type='button' class='primary' part='button primary' onClick={onClose}>{say('close')}</button></div>
       </Dialog>
     )
   }
@@ -29,7 +29,7 @@ export function IssuedDialog ({ issued, onClose }: { issued: Issued, onClose: ()
       <Choices compact label={say('issued.use')} value={language} onChange={setLanguage} choices={snippets.map(({ name }) => ({ value: name, label: name }))} />
       {snippets.filter(({ name }) => name === language).map(({ name, code }) => <CopyBox key={name} text={code} what={name} lines />)}
       <p class='hint'>{say('key.id')}: <code>{apiKey.publicId}</code>{apiKey.expiresAt !== null && <> · {say('key.expires')}: {format.time(apiKey.expiresAt)}</>}</p>
-      <div class='buttons'><button type='button' class='primary' part='button' onClick={onClose}>{say('issued.done')}</button></div>
+      <div class='buttons'><button type='button' class='primary' part='button primary' onClick={onClose}>{say('issued.done')}</button></div>
     </Dialog>
   )
 }

@@ -68,7 +68,10 @@ export function KeysSection () {
                 onRotate={({ publicId }) => { setOpen({ is: 'manage', publicId, step: 'rotate-default' }) }}
               />
             )}
-            <KeyList list={list} policy={policy} onCreate={() => { setOpen({ is: 'create' }) }} onManage={({ publicId }) => { setOpen({ is: 'manage', publicId, step: 'facts' }) }} />
+            <KeyList
+              list={list} policy={policy} onRefresh={() => { loaded.reload() }} onCreate={() => { setOpen({ is: 'create' }) }}
+              onManage={({ publicId }) => { setOpen({ is: 'manage', publicId, step: 'facts' }) }}
+            />
             {open?.is === 'create' && <CreateDialog policy={policy} onIssued={onIssued} onClose={close} />}
             {open?.is === 'manage' && (
               <ManageDialog
@@ -84,7 +87,13 @@ export function KeysSection () {
   )
 }
 
-function KeyList ({ list, policy, onCreate, onManage }: Known & { onCreate: () => void, onManage: (apiKey: ApiKey) => void }) {
+interface KeyListProps extends Known {
+  onRefresh (): void
+  onCreate (): void
+  onManage (apiKey: ApiKey): void
+}
+
+function KeyList ({ list, policy, onRefresh, onCreate, onManage }: KeyListProps) {
   const { api, say, format } = useSettings()
   const [filter, setFilter] = useState(EVERY_CURRENT_KEY)
   /** Pages after the first: of keys that have ended, and so of keys that stay as they are. */
@@ -104,7 +113,10 @@ function KeyList ({ list, policy, onCreate, onManage }: Known & { onCreate: () =
     <>
       <div class='bar'>
         <p class='quiet'>{say('keys.room', { active: format.number(policy.keys.active), max: format.number(policy.keys.max) })}</p>
-        <button type='button' class='primary' part='button' onClick={onCreate}>{say('keys.create')}</button>
+        <div class='buttons'>
+          <button type='button' part='button' onClick={onRefresh}>{say('refresh')}</button>
+          <button type='button' class='primary' part='button primary' onClick={onCreate}>{say('keys.create')}</button>
+        </div>
       </div>
       {keys.length === 0 && <Empty title={say('keys.empty')} text={say('keys.empty.text')} />}
       {keys.length > 0 && <KeyFilterBar value={filter} onChange={setFilter} />}

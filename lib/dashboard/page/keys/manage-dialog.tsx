@@ -75,7 +75,7 @@ function Facts ({ apiKey, keys, onStep, onDone, onClose }: StepProps & { keys: r
         <button type='button' part='button' onClick={onClose}>{say('close')}</button>
         {actions.map((action) => (
           <button
-            key={action} type='button' part='button' class={action === 'revoke' ? 'danger' : ''} aria-disabled={action === 'enable' && enabling.busy}
+            key={action} type='button' part={action === 'revoke' ? 'button danger' : 'button'} class={action === 'revoke' ? 'danger' : ''} aria-disabled={action === 'enable' && enabling.busy}
             onClick={() => { if (action === 'enable') enable(); else onStep(action) }}
           >
             {say(`manage.${action}`)}

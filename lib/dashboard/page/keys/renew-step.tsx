@@ -42,7 +42,7 @@ export function RenewStep ({ apiKey, policy, onDone, onBack }: StepProps) {
       />
       <div class='buttons'>
         <button type='button' part='button' onClick={onBack}>{say('cancel')}</button>
-        <button type='submit' class='primary' part='button' aria-disabled={renewing.busy}>{say('renew.submit')}</button>
+        <button type='submit' class='primary' part='button primary' aria-disabled={renewing.busy}>{say('renew.submit')}</button>
       </div>
     </form>
   )

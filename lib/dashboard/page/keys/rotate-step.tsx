@@ -34,7 +34,7 @@ export function RotateStep ({ apiKey, policy, onIssued, onBack, atOnce }: StepPr
       <FailureNotice failure={rotating.failure} />
       <div class='buttons'>
         <button type='button' part='button' onClick={onBack}>{say('cancel')}</button>
-        <button type='button' class='danger' part='button' aria-disabled={rotating.busy} onClick={rotate}>{say('rotate.submit')}</button>
+        <button type='button' class='danger' part='button danger' aria-disabled={rotating.busy} onClick={rotate}>{say('rotate.submit')}</button>
       </div>
     </>
   )

@@ -14,7 +14,7 @@ export function CopyBox ({ text, what, lines = false }: { text: string, what: st
   return (
     <div class={`copy ${lines ? 'lines' : ''}`} part='copy'>
       <pre tabIndex={0} role='group' aria-label={what}><code ref={shown}>{text}</code></pre>
-      <button type='button' aria-label={say('copy.what', { what })} onClick={copy}>{say(done ?? 'copy')}</button>
+      <button type='button' part='button' aria-label={say('copy.what', { what })} onClick={copy}>{say(done ?? 'copy')}</button>
     </div>
   )
 }

@@ -18,7 +18,7 @@ export function FailureNotice ({ failure, onRetry }: { failure: ApiError | null,
     <div class='notice bad' part='notice' role='alert'>
       <p>{failureText(settings, failure)}</p>
       {failure.kind === 'signed-out' && signInUrl !== null && <SignInLink url={signInUrl} />}
-      {onRetry !== undefined && failure.kind !== 'signed-out' && <button type='button' onClick={onRetry}>{say('retry')}</button>}
+      {onRetry !== undefined && failure.kind !== 'signed-out' && <button type='button' part='button' onClick={onRetry}>{say('retry')}</button>}
     </div>
   )
 }
@@ -26,5 +26,5 @@ export function FailureNotice ({ failure, onRetry }: { failure: ApiError | null,
 /** In a tab of its own: what was typed here stays. */
 export function SignInLink ({ url }: { url: string }) {
   const { say } = useSettings()
-  return <a class='button' href={url} target='_blank' rel='noreferrer'>{say('signed-out.link')}</a>
+  return <a class='button' part='button' href={url} target='_blank' rel='noreferrer'>{say('signed-out.link')}</a>
 }
