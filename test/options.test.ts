@@ -17,7 +17,9 @@ import { tokenSession } from './helpers/app.js'
 import { WORDING } from './helpers/keys.js'
 
 const SECRET = 'SECRET-SECRET-SECRET-SECRET-SECRET'
-const base = { session: tokenSession, storage: memoryStorage() }
+/** A session that the page can do with. */
+const session = { ...tokenSession, cookie: () => null, token: () => null }
+const base = { session, storage: memoryStorage() }
 
 /** The object with one member, at a path such as `keys.peppers`, set. */
 function withOption (path: string, value: unknown): SelfServeKeysOptions {
@@ -176,6 +178,37 @@ t.test('every rule refuses by name, with what it asks for', async (t) => {
     ].map((origin): [object, string, string] => [
       { cookieMutations: { origins: ['https://a.example', origin] } }, 'cookieMutations.origins[1]', 'must be an origin as browsers send it, such as \'https://example.com\''
     ]),
+    [{ dashboard: true, routes: false }, 'dashboard', 'needs the account routes, which "routes" switches off'],
+    ...[tokenSession, { ...tokenSession, token: () => null }].map((session): [object, string, string] =>
+      [{ dashboard: true, cookieMutations: { origins: [] }, session }, 'dashboard', 'needs a session with cookie(): a browser comes with nothing else']),
+    [{ dashboard: {}, session: undefined, scopes: { 'account:read': 'Read' }, accountRoutes: { apiKeys: { read: 'account:read', write: 'account:read' } } },
+      'dashboard', 'needs a session with cookie(): a browser comes with nothing else'],
+    [{ dashboard: true, session: { ...tokenSession, cookie: () => null } }, 'dashboard', 'needs a session with token(), or cookieMutations: the page could change nothing'],
+    ...['api-key', '/', '/api-key/', '//api-key', '/api key', '/schlüssel', '/a/../b', '/.', '/api-key?x', '/*', '/:a-:b', '/:id(\\d+)', '/a:id', '/a"b', '/%41'].map((path): [object, string, string] =>
+      [{ dashboard: { path } }, 'dashboard.path', 'must be a path such as \'/api-key\' of letters, digits, -, ., _, ~ and whole parameters']),
+    [{ dashboard: { path: '/:workspaceId/api-key' } }, 'dashboard.path', 'must have the parameters of routePrefix: none'],
+    ...['/api-key', '/:workspaceId', '/:workspaceId/:other', '/:workspaceId/:userId/:more'].map((path): [object, string, string] =>
+      [{ dashboard: { path }, routePrefix: '/v1/:workspaceId/:userId' }, 'dashboard.path', 'must have the parameters of routePrefix: :workspaceId, :userId']),
+    ...['/v1/:id(\\d+)', '/v1/:a-:b', '/v1/*', '/v1/::me'].map((routePrefix): [object, string, string] =>
+      [{ dashboard: true, routePrefix }, 'routePrefix', 'must have parameters that are whole segments, such as \'/:workspaceId\', where there is a dashboard']),
+    ...['', ' ', 'x'.repeat(61), 'a\nb', '\ud800'].map((title): [object, string, string] => [{ dashboard: { title } }, 'dashboard.title', 'must have 1 to 60 printable characters']),
+    ...['red', '#0a7', '#0a7e5', '#0a7e5c80', '#0a7e5g', '#0a7e5c}', ' #0a7e5c', '#0a7e5c\n'].map((accentColor): [object, string, string] =>
+      [{ dashboard: { accentColor } }, 'dashboard.accentColor', 'must be a colour such as \'#0a7e5c\'']),
+    ...[
+      'logo.svg', '//cdn.example/logo.svg', '/\\cdn.example/logo.svg', '/a b.svg', '/\t/cdn.example/a.svg', 'https://cdn.example/logo.svg', 'data:image/gif;base64,AAAA', 'data:text/html;base64,AAAA',
+      'data:image/svg+xml,<svg/>', 'data:image/png;base64,', 'data:image/png;base64,A"A', `data:image/png;base64,${'A'.repeat(64_000)}`
+    ].map((logo): [object, string, string] => [
+      { dashboard: { logo } }, 'dashboard.logo', 'must be a path on this origin, or a PNG, SVG, WebP or JPEG image as data:image/…;base64,… of at most 64000 characters'
+    ]),
+    [{ dashboard: { links: new Array(9).fill({ text: 'Docs', url: '/docs' }) } }, 'dashboard.links', 'must be a list of at most 8'],
+    [{ dashboard: { links: ['/docs'] } }, 'dashboard.links[0]', 'must be an object'],
+    [{ dashboard: { links: [{ text: 'Docs', url: '/docs', target: '_blank' }] } }, 'dashboard.links[0].target', 'is not an option'],
+    [{ dashboard: { links: [{ text: 'Docs', url: '/docs' }, { url: '/docs' }] } }, 'dashboard.links[1].text', 'must have 1 to 60 printable characters'],
+    ...[undefined, '', 'docs', '//evil.example', '/\\evil.example', '/\n/evil.example', 'javascript:alert(1)', 'http://a.example', 'https://', 'https:a.example', 'https://a b.example', 'HTTPS://a.example', 'data:,'].flatMap(
+      (url): Array<[object, string, string]> => [
+        [{ dashboard: { links: [{ text: 'Docs', url }] } }, 'dashboard.links[0].url', 'must be a path on this origin such as \'/sign-in\', or an https URL'],
+        ...(url === undefined ? [] : [[{ dashboard: { signInUrl: url } }, 'dashboard.signInUrl', 'must be a path on this origin such as \'/sign-in\', or an https URL'] as [object, string, string]])
+      ]),
     [{ openapi: { sessionScheme: 'a b' } }, 'openapi.sessionScheme', 'must be the name of a security scheme'],
     [{ openapi: { hide: 0 } }, 'openapi.hide', 'must be true or false'],
     [{ realm: 'a"b' }, 'realm', 'must be printable ASCII without " and \\'],
@@ -266,6 +299,15 @@ t.test('no option takes a value of another kind: each is refused by its own name
     'accountRoutes.rateLimit.timeWindow': duration,
     cookieMutations: (value) => value === false,
     'cookieMutations.origins': (value) => Array.isArray(value) && value.length === 0,
+    dashboard: (value) => typeof value === 'boolean' || isEmpty(value),
+    'dashboard.path': () => false,
+    'dashboard.title': (value) => value === '5',
+    'dashboard.accentColor': () => false,
+    'dashboard.logo': () => false,
+    'dashboard.links': (value) => Array.isArray(value) && value.length === 0,
+    'dashboard.signInUrl': () => false,
+    'dashboard.features': isEmpty,
+    ...Object.fromEntries(['defaultKey', 'keys', 'usage', 'sites', 'audit'].map((name) => [`dashboard.features.${name}`, (value: unknown) => typeof value === 'boolean'])),
     openapi: isEmpty,
     'openapi.sessionScheme': (value) => value === '5',
     'openapi.hide': (value) => typeof value === 'boolean',
@@ -323,7 +365,7 @@ t.test('options that are no object literal themselves are refused, not taken for
 })
 
 t.test('names that are not options are refused at each level, those of Object.prototype too', async (t) => {
-  for (const path of ['', 'routes.', 'keys.', 'keys.peppers.', 'keys.defaultKey.', 'rateLimit.', 'rateLimit.limits.', 'rateLimit.failedVerifications.', 'usage.', 'accountRoutes.', 'accountRoutes.rateLimit.', 'cookieMutations.', 'openapi.', 'policy.', 'audit.', 'audit.names.']) {
+  for (const path of ['', 'routes.', 'keys.', 'keys.peppers.', 'keys.defaultKey.', 'rateLimit.', 'rateLimit.limits.', 'rateLimit.failedVerifications.', 'usage.', 'accountRoutes.', 'accountRoutes.rateLimit.', 'cookieMutations.', 'dashboard.', 'dashboard.features.', 'openapi.', 'policy.', 'audit.', 'audit.names.']) {
     for (const name of ['unknown', 'constructor', 'toString', 'hasOwnProperty']) {
       t.match(await faultOf(withOption(`${path}${name}`, undefined)), { option: `${path}${name}`, message: `Option "${path}${name}" is not an option.` })
     }
@@ -337,7 +379,8 @@ t.test('no message repeats a value: it may be a secret', async (t) => {
     { keys: { peppers: { current: 'p1', keys: { p1: SECRET.slice(0, 31) } } } }, { keys: { peppers: { current: 'p1', keys: { p1: { secret: SECRET } } } } },
     { keys: { peppers: { current: 'p1', keys: { [SECRET]: 'p1' } } } }, { rateLimit: SECRET }, { rateLimit: { limits: [SECRET] } },
     { rateLimit: { store: { url: SECRET } } }, { rateLimit: { onStoreError: SECRET } }, { rateLimit: { failedVerifications: SECRET } },
-    { rateLimit: { max: 1, timeWindow: '1 minute', name: SECRET } }, { timeout: SECRET }, { realm: `${SECRET}"` }, { clock: SECRET }
+    { rateLimit: { max: 1, timeWindow: '1 minute', name: SECRET } }, { timeout: SECRET }, { realm: `${SECRET}"` }, { clock: SECRET }, { dashboard: SECRET },
+    { dashboard: { logo: SECRET } }, { dashboard: { signInUrl: SECRET } }, { dashboard: { links: [{ text: 'a', url: SECRET }] } }
   ]
   for (const value of values) {
     const fault = await faultOf({ ...base, ...value as object })
@@ -384,6 +427,29 @@ t.test('options left out are complete with their documented defaults', async (t)
     timeout: 2000
   })
   t.equal(completeOptions({ session: tokenSession }).keys.prefix('secret', 'live'), 'sk_live_')
+})
+
+t.test('the page shows what is asked for and there, and is null where there is none', async (t) => {
+  const pageOf = (options: Partial<SelfServeKeysOptions>): unknown => completeOptions({ session, ...options }).dashboard
+  const plain = { path: '/api-key', title: 'API keys', accentColor: null, logo: null, links: [], signInUrl: null, features: ['defaultKey', 'keys', 'usage', 'sites', 'audit'] }
+  t.equal(pageOf({ dashboard: false }), null)
+  for (const dashboard of [true, {}, { features: {} }]) t.same(pageOf({ dashboard }), plain)
+  t.same(pageOf({ dashboard: true, session: { ...session, token: undefined as never }, cookieMutations: { origins: [] } }), plain, 'cookies may change things')
+  const given = {
+    path: '/w/:workspaceId/api-key',
+    title: '🔑'.repeat(60),
+    accentColor: '#0A7e5c',
+    logo: `data:image/svg+xml;base64,${'A'.repeat(63_974)}`,
+    links: new Array(8).fill({ text: 'Docs', url: '/docs?a=1#b' }),
+    signInUrl: 'https://login.example.com/in?next=/api-key'
+  }
+  t.same(pageOf({ dashboard: { ...given, features: { audit: false } }, routePrefix: '/v1/w/:workspaceId' }), { ...given, features: ['defaultKey', 'keys', 'usage', 'sites'] })
+  t.match(pageOf({ dashboard: { logo: '/logo.svg' } }), { logo: '/logo.svg' })
+  const features = (options: Partial<SelfServeKeysOptions>): unknown => (pageOf({ dashboard: true, ...options }) as { features: unknown }).features
+  t.same(features({ usage: false }), ['defaultKey', 'keys', 'sites', 'audit'])
+  t.same(features({ routes: { sites: false, defaultKey: false, profile: true } }), ['keys', 'usage', 'audit'])
+  t.same(features({ routes: { audit: false }, dashboard: { features: { audit: true, keys: false } } }), ['defaultKey', 'usage', 'sites'], 'nothing is asked back that is off')
+  t.same(features({ routes: async () => {}, usage: false }), ['defaultKey', 'keys', 'sites', 'audit'], 'a host\'s own routes are taken at its word')
 })
 
 t.test('given options are completed as they were given', async (t) => {

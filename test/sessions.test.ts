@@ -207,6 +207,12 @@ t.test('betterAuthSession', async (t) => {
     t.equal(await tokenOf({ cookie: `better-auth.session_token=${user.token}` }), null, 'an unsigned cookie')
     t.same(sessionRows(database), before)
     t.match(await resolver.bearer(await tokenOf({ cookie: user.cookie }) as string, ask()), { id: user.userId })
+
+    const { app } = await hostOf(t, { session: resolver, dashboard: true })
+    const given = await app.inject({ url: '/api-key/token', headers: { cookie: user.cookie } })
+    const issued = await app.inject({ method: 'POST', url: '/v1/me/api-keys', headers: { authorization: `Bearer ${given.json().token}` } })
+    t.equal(issued.statusCode, 201, 'the page changes things with it')
+    t.same(await app.selfServeKeys.keys.count(user.userId), { total: 1, active: 1 })
     database.prepare('delete from session where token = ?').run(user.token)
     t.equal(await tokenOf({ cookie: user.cookie }), null, 'signed out, whatever the cookie cache has')
     t.equal(await tokenOf({ cookie: other.cookie }), other.token)
