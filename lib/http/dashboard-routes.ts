@@ -33,7 +33,7 @@ export async function dashboardRoutes (scope: FastifyInstance, { dashboard, base
 
   // A host may guard everything with protect(). HEAD beside every GET, whatever the host's own setting.
   const shared = { config: { apiKey: false }, schema: { hide: true } as FastifySchema, exposeHeadRoute: true }
-  const hasTokens = sessions.session?.token !== undefined
+  const hasTokens = sessions.session!.token !== undefined
 
   scope.get('/', shared, async (request, reply) => {
     const params = request.params as Record<string, string>
