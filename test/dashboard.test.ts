@@ -60,9 +60,9 @@ t.test('the document is the same for everybody and names what it needs', async (
 <html lang="en">
 <head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><title>API keys</title>
 <link rel="icon" href="data:,"><link rel="stylesheet" href="/api-key/page.css">
-<script type="module" src="/api-key/element.js"></script><script type="module" src="/api-key/page.js"></script></head>
-<body><header class="bar"><a class="brand" href="/api-key"><span>API keys</span></a></header>
-<main><self-serve-keys base="/v1/me" token-url="/api-key/token" features="defaultKey keys usage sites audit"></self-serve-keys>
+<script type="module" src="/api-key/page.js"></script><script type="module" src="/api-key/element.js"></script></head>
+<body><header class="bar"><h1><a href="/api-key">API keys</a></h1></header>
+<main><self-serve-keys base="/v1/me" token-url="/api-key/token" key-header="x-api-key" features="defaultKey keys usage sites audit"></self-serve-keys>
 <noscript><p>This page needs JavaScript.</p></noscript></main></body></html>
 `)
   const signedIn = await get(app, '/api-key/?next=%3Cb%3E', { ...BROWSER, host: 'evil.example' })
@@ -80,15 +80,17 @@ t.test('what the host says is in the document, and cannot leave its place', asyn
       logo: '/logo.svg?"<',
       links: [{ text: evil, url: '/docs?"' }, { text: 'Shop', url: 'https://shop.example/?a=1&b=\'' }],
       signInUrl: '/sign-in?"',
+      exampleUrl: '/v1/blocks?a="',
       features: { audit: false }
     }
   })
   const { body } = await get(app, '/keys')
   const escaped = '&quot;&gt;&lt;script&gt;&#39;&amp;'
   t.match(body, `<title>${escaped}</title>`)
-  t.match(body, `<a class="brand" href="/keys"><img src="/logo.svg?&quot;&lt;" alt=""><span>${escaped}</span></a>` +
+  t.match(body, `<h1><a href="/keys"><img src="/logo.svg?&quot;&lt;" alt="">${escaped}</a></h1>` +
     `<nav aria-label="Links"><a href="/docs?&quot;">${escaped}</a><a href="https://shop.example/?a=1&amp;b=&#39;">Shop</a></nav>`)
-  t.match(body, '<self-serve-keys base="/v1/me" token-url="/keys/token" sign-in-url="/sign-in?&quot;" features="defaultKey keys usage"></self-serve-keys>')
+  t.match(body, '<self-serve-keys base="/v1/me" token-url="/keys/token" sign-in-url="/sign-in?&quot;" example-url="/v1/blocks?a=&quot;" key-header="x-api-key" ' +
+    'features="defaultKey keys usage"></self-serve-keys>')
   t.equal(body.split('<script').length, 3, 'its own two')
   t.equal((await get(app, '/api-key')).statusCode, 404)
 })

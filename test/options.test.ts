@@ -207,7 +207,8 @@ t.test('every rule refuses by name, with what it asks for', async (t) => {
     ...[undefined, '', 'docs', '//evil.example', '/\\evil.example', '/\n/evil.example', 'javascript:alert(1)', 'http://a.example', 'https://', 'https:a.example', 'https://a b.example', 'HTTPS://a.example', 'data:,'].flatMap(
       (url): Array<[object, string, string]> => [
         [{ dashboard: { links: [{ text: 'Docs', url }] } }, 'dashboard.links[0].url', 'must be a path on this origin such as \'/sign-in\', or an https URL'],
-        ...(url === undefined ? [] : [[{ dashboard: { signInUrl: url } }, 'dashboard.signInUrl', 'must be a path on this origin such as \'/sign-in\', or an https URL'] as [object, string, string]])
+        ...(url === undefined ? [] : (['signInUrl', 'exampleUrl'] as const).map((name): [object, string, string] =>
+          [{ dashboard: { [name]: url } }, `dashboard.${name}`, 'must be a path on this origin such as \'/sign-in\', or an https URL']))
       ]),
     [{ openapi: { sessionScheme: 'a b' } }, 'openapi.sessionScheme', 'must be the name of a security scheme'],
     [{ openapi: { hide: 0 } }, 'openapi.hide', 'must be true or false'],
@@ -306,6 +307,7 @@ t.test('no option takes a value of another kind: each is refused by its own name
     'dashboard.logo': () => false,
     'dashboard.links': (value) => Array.isArray(value) && value.length === 0,
     'dashboard.signInUrl': () => false,
+    'dashboard.exampleUrl': () => false,
     'dashboard.features': isEmpty,
     ...Object.fromEntries(['defaultKey', 'keys', 'usage', 'sites', 'audit'].map((name) => [`dashboard.features.${name}`, (value: unknown) => typeof value === 'boolean'])),
     openapi: isEmpty,
@@ -431,7 +433,7 @@ t.test('options left out are complete with their documented defaults', async (t)
 
 t.test('the page shows what is asked for and there, and is null where there is none', async (t) => {
   const pageOf = (options: Partial<SelfServeKeysOptions>): unknown => completeOptions({ session, ...options }).dashboard
-  const plain = { path: '/api-key', title: 'API keys', accentColor: null, logo: null, links: [], signInUrl: null, features: ['defaultKey', 'keys', 'usage', 'sites', 'audit'] }
+  const plain = { path: '/api-key', title: 'API keys', accentColor: null, logo: null, links: [], signInUrl: null, exampleUrl: null, features: ['defaultKey', 'keys', 'usage', 'sites', 'audit'] }
   t.equal(pageOf({ dashboard: false }), null)
   for (const dashboard of [true, {}, { features: {} }]) t.same(pageOf({ dashboard }), plain)
   t.same(pageOf({ dashboard: true, session: { ...session, token: undefined as never }, cookieMutations: { origins: [] } }), plain, 'cookies may change things')
@@ -441,7 +443,8 @@ t.test('the page shows what is asked for and there, and is null where there is n
     accentColor: '#0A7e5c',
     logo: `data:image/svg+xml;base64,${'A'.repeat(63_974)}`,
     links: new Array(8).fill({ text: 'Docs', url: '/docs?a=1#b' }),
-    signInUrl: 'https://login.example.com/in?next=/api-key'
+    signInUrl: 'https://login.example.com/in?next=/api-key',
+    exampleUrl: '/v1/blocks'
   }
   t.same(pageOf({ dashboard: { ...given, features: { audit: false } }, routePrefix: '/v1/w/:workspaceId' }), { ...given, features: ['defaultKey', 'keys', 'usage', 'sites'] })
   t.match(pageOf({ dashboard: { logo: '/logo.svg' } }), { logo: '/logo.svg' })

@@ -42,7 +42,7 @@ export async function dashboardRoutes (scope: FastifyInstance, { dashboard, base
       reply.callNotFound()
       return await reply
     }
-    const html = pageHtml({ ...dashboard, path: fill(scope.prefix, params), base: fill(base, params), hasTokens })
+    const html = pageHtml({ ...dashboard, path: fill(scope.prefix, params), base: fill(base, params), keyHeader: sessions.headers[0]!, hasTokens })
     return await sendFile(request, reply, pageFile('html', Buffer.from(html)))
   })
 

@@ -14,6 +14,7 @@ export interface CompleteDashboard {
   readonly logo: string | null
   readonly links: ReadonlyArray<{ readonly text: string, readonly url: string }>
   readonly signInUrl: string | null
+  readonly exampleUrl: string | null
   /** What is shown. */
   readonly features: ReadonlyArray<keyof DashboardFeatures>
 }
@@ -43,7 +44,7 @@ export function readDashboard (value: unknown, needs: DashboardNeeds): CompleteD
   if (value === undefined || value === false) return null
   const given = value === true
     ? {}
-    : readObject('dashboard', value, ['path', 'title', 'accentColor', 'logo', 'links', 'signInUrl', 'features'])
+    : readObject('dashboard', value, ['path', 'title', 'accentColor', 'logo', 'links', 'signInUrl', 'exampleUrl', 'features'])
   checkNeeds(needs)
   return {
     path: readPath(given.path, needs.routePrefix),
@@ -51,7 +52,8 @@ export function readDashboard (value: unknown, needs: DashboardNeeds): CompleteD
     accentColor: readString('dashboard.accentColor', given.accentColor, null, /^#[0-9A-Fa-f]{6}$/, 'must be a colour such as \'#0a7e5c\''),
     logo: readLogo(given.logo),
     links: readLinks(given.links),
-    signInUrl: given.signInUrl === undefined ? null : readUrl('dashboard.signInUrl', given.signInUrl),
+    signInUrl: readOptionalUrl('dashboard.signInUrl', given.signInUrl),
+    exampleUrl: readOptionalUrl('dashboard.exampleUrl', given.exampleUrl),
     features: readFeatures(given.features, needs)
   }
 }
@@ -95,6 +97,10 @@ function readLinks (value: unknown): CompleteDashboard['links'] {
     const { text, url } = readObject(name, item, ['text', 'url'])
     return { text: readText(`${name}.text`, text, TITLE, TITLE_RULE), url: readUrl(`${name}.url`, url) }
   })
+}
+
+function readOptionalUrl (option: string, value: unknown): string | null {
+  return value === undefined ? null : readUrl(option, value)
 }
 
 function readUrl (option: string, value: unknown): string {

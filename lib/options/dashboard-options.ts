@@ -14,15 +14,17 @@ export interface DashboardOptions {
   links?: Array<{ text: string, url: string }>
   /** Where to sign in, shown to whoever is not: a path on this origin or an https URL. @default none */
   signInUrl?: string
+  /** What the examples beside a new key call: a path on this origin or an https URL, of a route that answers GET. @default '/' */
+  exampleUrl?: string
   /** What it shows; what `routes` or `usage` has switched off is never shown. */
   features?: DashboardFeatures
 }
 
 /** Parts of the page. */
 export interface DashboardFeatures {
-  /** Issue or rotate the default key. @default true */
+  /** Among the keys, a card for each environment's default key. @default true */
   defaultKey?: boolean
-  /** Named keys, and what is done with any key. @default true */
+  /** The keys, and all that is done with them. @default true */
   keys?: boolean
   /** Usage, recent requests and failures. @default true */
   usage?: boolean

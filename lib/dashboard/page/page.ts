@@ -8,6 +8,7 @@ for (const element of document.querySelectorAll('self-serve-keys[token-url]')) {
 /** @returns null where nobody is signed in */
 async function askToken (url: string): Promise<string | null> {
   const answer = await fetch(url, { cache: 'no-store', headers: { accept: 'application/json' } })
+  if (!answer.ok) await answer.body?.cancel()
   if (answer.status === 401) return null
   if (!answer.ok) throw new Error(`The server answered ${answer.status}.`)
   const { token } = await answer.json() as { token: string }
