@@ -45,10 +45,12 @@ export async function buildApp ({ dataDir, accountMutations }: AppSettings): Pro
     scopes: { 'blocks:read': 'Read blocks and reports', 'transactions:write': 'Submit transactions' },
     rateLimit: { max: 120, timeWindow: '1 minute' },
     accountRoutes: { rateLimit: accountMutations === 0 ? false : { max: accountMutations, timeWindow: '1 minute' } },
-    openapi: { sessionScheme: 'session' }
+    openapi: { sessionScheme: 'session' },
+    dashboard: { title: 'Blocks API keys', signInUrl: '/sign-in', links: [{ text: 'API document', url: '/docs' }, { text: 'Sign out', url: '/sign-out' }] }
   })
   await app.register(authRoutes(auth), { prefix: '/api/auth' })
   await app.register(signInPages)
+  app.get('/', { schema: { hide: true } }, async (_request, reply) => await reply.redirect('/api-key'))
   await app.register(chainRoutes, { prefix: '/api/v1' })
   return { app, auth }
 }

@@ -33,6 +33,8 @@ export async function startDemo (app: FastifyInstance, auth: Auth): Promise<Demo
 export function welcome (origin: string, { sessionToken, publicId }: Demo): string {
   return `ready ${origin}/api
 
+# Open ${origin}/api-key in a browser to sign up and manage keys.
+
 export MEZCAL_BASE_URL="${origin}/api"
 export MEZCAL_SESSION_TOKEN="${sessionToken}"
 

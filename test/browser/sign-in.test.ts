@@ -7,8 +7,6 @@ import { startQuickstart } from '../helpers/quickstart.js'
 
 const PASSWORD = 'correct horse battery'
 const WRONG = 'Invalid email or password'
-/** For as long as there is no page. */
-const NO_PAGE = '404 GET /api-key'
 
 t.setTimeout(120_000)
 
@@ -18,14 +16,31 @@ t.test('the login pages', leftOut(whyNoBrowser()), async (t) => {
   const browser = await startBrowser(t)
 
   await t.test('whoever signs up is signed in, and led to the keys', async (t) => {
-    await inWindow(t, browser, { origin, complaints: [NO_PAGE] }, async (page) => {
+    await inWindow(t, browser, { origin }, async (page) => {
       await signUp(page, 'ada@example.com')
+      await page.getByRole('button', { name: 'Create key' }).waitFor()
       t.match(await page.context().cookies(), [{ name: 'better-auth.session_token', httpOnly: true, sameSite: 'Lax' }])
     })
   })
 
+  await t.test('whoever comes first to the server itself is led to the keys, from there to sign in, and back', async (t) => {
+    const complaints = ['/api/v1/me/api-keys', '/api/v1/me/policy', '/api-key/token'].map((path) => `401 GET ${path}`)
+    await inWindow(t, browser, { origin, complaints }, async (page) => {
+      await page.goto('/')
+      t.equal(new URL(page.url()).pathname, '/api-key')
+      await page.getByRole('link', { name: 'Sign in' }).click()
+      await page.waitForURL('/sign-in')
+      await enter(page, 'ada@example.com', PASSWORD)
+      await page.waitForURL('/api-key')
+      await page.getByRole('link', { name: 'Sign out' }).click()
+      await page.waitForURL('/sign-out')
+      await page.getByRole('link', { name: 'Back to your API keys' }).click()
+      await page.getByRole('button', { name: 'Create key' }).waitFor()
+    })
+  })
+
   await t.test('a wrong password is answered with its reason, and the right one leads on', async (t) => {
-    await inWindow(t, browser, { origin, complaints: ['401 POST /api/auth/sign-in/email', NO_PAGE] }, async (page) => {
+    await inWindow(t, browser, { origin, complaints: ['401 POST /api/auth/sign-in/email'] }, async (page) => {
       await page.goto('/sign-in')
       await enter(page, 'ada@example.com', 'wrong')
       await page.getByRole('alert').getByText(WRONG).waitFor()
@@ -39,7 +54,7 @@ t.test('the login pages', leftOut(whyNoBrowser()), async (t) => {
   })
 
   await t.test('a name that is taken, and a server that is gone, are told too', async (t) => {
-    const complaints = ['422 POST /api/auth/sign-up/email', 'net::ERR_INTERNET_DISCONNECTED POST /api/auth/sign-up/email', NO_PAGE]
+    const complaints = ['422 POST /api/auth/sign-up/email', 'net::ERR_INTERNET_DISCONNECTED POST /api/auth/sign-up/email']
     await inWindow(t, browser, { origin, complaints }, async (page) => {
       await page.goto('/sign-up')
       await page.getByLabel('Name').fill('Ada')
@@ -55,7 +70,7 @@ t.test('the login pages', leftOut(whyNoBrowser()), async (t) => {
   })
 
   await t.test('the keyboard alone is enough, field by field in the order they stand', async (t) => {
-    await inWindow(t, browser, { origin, complaints: [NO_PAGE] }, async (page) => {
+    await inWindow(t, browser, { origin }, async (page) => {
       await page.goto('/sign-in')
       for (const name of ['E-mail', 'Password', 'Sign in', 'Sign up']) t.equal(await nextFocus(page), name)
       await page.keyboard.press('Enter')
@@ -71,7 +86,7 @@ t.test('the login pages', leftOut(whyNoBrowser()), async (t) => {
   })
 
   await t.test('two presses of the button are one sign-up', async (t) => {
-    await inWindow(t, browser, { origin, complaints: [NO_PAGE] }, async (page) => {
+    await inWindow(t, browser, { origin }, async (page) => {
       const sent: string[] = []
       let release!: () => void
       const pressedTwice = new Promise<void>((resolve) => { release = resolve })
@@ -101,7 +116,7 @@ t.test('the login pages', leftOut(whyNoBrowser()), async (t) => {
   })
 
   await t.test('signing out ends the session', async (t) => {
-    await inWindow(t, browser, { origin, complaints: [NO_PAGE] }, async (page) => {
+    await inWindow(t, browser, { origin }, async (page) => {
       await page.goto('/sign-in')
       await enter(page, 'ada@example.com', PASSWORD)
       await page.waitForURL('/api-key')
@@ -121,7 +136,7 @@ t.test('the login pages', leftOut(whyNoBrowser()), async (t) => {
 
   await t.test('the server goes by localhost too, and by no other name', async (t) => {
     const local = origin.replace('127.0.0.1', 'localhost')
-    await inWindow(t, browser, { origin: local, complaints: [NO_PAGE] }, async (page) => {
+    await inWindow(t, browser, { origin: local }, async (page) => {
       await signUp(page, 'barbara@example.com')
       await page.goto('/sign-out')
       await page.getByRole('button').click()

@@ -509,6 +509,7 @@ t.test('Examples', async (t) => {
   await t.test('the start prints the origin, the two exports and the four commands, in the form of the page', async (t) => {
     const page = [
       `ready ${quickstart.origin}/api\n`,
+      `# Open ${quickstart.origin}/api-key in a browser to sign up and manage keys.\n`,
       `export MEZCAL_BASE_URL="${quickstart.origin}/api"\n`,
       /export MEZCAL_SESSION_TOKEN="\w{32}"\n/,
       'curl \\\n  -H "Authorization: Bearer $MEZCAL_SESSION_TOKEN" \\\n  "$MEZCAL_BASE_URL/v1/me/api-keys"\n',
