@@ -67,7 +67,7 @@ t.test('every rule refuses by name, with what it asks for', async (t) => {
     [{ session: { bearer: () => null, cookie: true } }, 'session.cookie', 'must be a function'],
     [{ session: { bearer: () => null, token: 'x' } }, 'session.token', 'must be a function'],
     [{ storage: { ...memoryStorage(), pruneUsage: undefined } }, 'storage',
-      'must be an object with open(), close(), findKeyByHash(), findKey(), getKey(), listKeys(), countKeys(), issueKey(), rotateKey(), renewKey(), updateKey(), revokeKey(), revokeKeys(), importKey(), rehashKeys(), pruneKeys(), pruneRequests(), addSite(), removeSite(), listSites(), recordAudit(), listAudit(), pruneAudit(), eraseAccount(), recordUsage(), readUsage(), pruneUsage()'],
+      'must be an object with open(), close(), findKeyByHash(), findKey(), getKey(), listKeys(), countKeys(), issueKey(), rotateKey(), renewKey(), updateKey(), revokeKey(), revokeKeys(), importKey(), rehashKeys(), pruneKeys(), pruneRequests(), addSite(), removeSite(), listSites(), recordAudit(), listAudit(), pruneAudit(), eraseAccount(), recordUsage(), readUsage(), readKeyUsage(), pruneUsage()'],
     [{ routePrefix: 'v1' }, 'routePrefix', 'must be a path such as \'/v1/me\''],
     [{ routes: { profiles: true } }, 'routes.profiles', 'is not an option'],
     [{ routes: { keys: 1 } }, 'routes.keys', 'must be true or false'],
@@ -207,8 +207,10 @@ t.test('every rule refuses by name, with what it asks for', async (t) => {
     ...[undefined, '', 'docs', '//evil.example', '/\\evil.example', '/\n/evil.example', 'javascript:alert(1)', 'http://a.example', 'https://', 'https:a.example', 'https://a b.example', 'HTTPS://a.example', 'data:,'].flatMap(
       (url): Array<[object, string, string]> => [
         [{ dashboard: { links: [{ text: 'Docs', url }] } }, 'dashboard.links[0].url', 'must be a path on this origin such as \'/sign-in\', or an https URL'],
-        ...(url === undefined ? [] : (['signInUrl', 'exampleUrl'] as const).map((name): [object, string, string] =>
-          [{ dashboard: { [name]: url } }, `dashboard.${name}`, 'must be a path on this origin such as \'/sign-in\', or an https URL']))
+        ...(url === undefined
+          ? []
+          : (['signInUrl', 'exampleUrl'] as const).map((name): [object, string, string] =>
+              [{ dashboard: { [name]: url } }, `dashboard.${name}`, 'must be a path on this origin such as \'/sign-in\', or an https URL']))
       ]),
     [{ openapi: { sessionScheme: 'a b' } }, 'openapi.sessionScheme', 'must be the name of a security scheme'],
     [{ openapi: { hide: 0 } }, 'openapi.hide', 'must be true or false'],
