@@ -41,12 +41,13 @@ export type { AuditBy, AuditNote, Audited, Change, NewAuditEntry, StoredAuditEnt
 export type { AuditEntry, AuditLog, AuditOptions as AuditListOptions, AuditPage, HostEntry } from './audit/audit-log.js'
 export type { Site, SiteOperations } from './sites/site-operations.js'
 export type { UsagePerKey, UsageRequest, UsageSnapshot, UsageTimelineSlot } from './usage/snapshot.js'
+export type { KeyUsage } from './usage/key-usage.js'
 export type { UsageOwner, UsageSinkBatch, UsageSinkEvent } from './usage/sink.js'
 export type { UsageWindow } from './usage/windows.js'
 export type { ErrorCode, ErrorDetails, SelfServeKeysError } from './errors.js'
 export type { Clock, Duration } from './time.js'
 export type {
-  AuditQuery, KeyOutcome, KeyPage, ListKeysQuery, ListStart, RecordedEvent, RehashMove, SiteOutcome, Storage, StorageContext,
+  AuditQuery, KeyOutcome, KeyPage, KeyUsageQuery, KeyUsageRows, ListKeysQuery, ListStart, RecordedEvent, RehashMove, SiteOutcome, Storage, StorageContext,
   UsageBatch, UsageCount, UsageEvent, UsageQuery, UsageRows
 } from './storage/storage.js'
 export type { ActingKey } from './keys/acting-key.js'

@@ -22,6 +22,7 @@ import { evictingStorage } from './revocation/evicting-storage.js'
 import { evictions, type Evictions } from './revocation/evictions.js'
 import { siteOperations } from './sites/site-operations.js'
 import type { Storage } from './storage/storage.js'
+import { keyUsage } from './usage/key-usage.js'
 import { usageRecorder, type UsageRecorder } from './usage/recorder.js'
 import { sinkQueue, type SinkQueue } from './usage/sink.js'
 import { usageSnapshot } from './usage/snapshot.js'
@@ -82,6 +83,10 @@ export function servicesOf (settings: CompleteOptions, guarded: Storage, log: Lo
         async snapshot (accountId, { window = '24h' } = {}) {
           await recorder?.flush()
           return await usageSnapshot({ storage, limiter, policies, clock }, accountId, window)
+        },
+        async ofKey (accountId, publicId) {
+          await recorder?.flush()
+          return await keyUsage({ storage, clock }, accountId, publicId)
         }
       },
       sites: siteOperations({ storage, policies, clock, wording, announce }),

@@ -22,7 +22,7 @@ const files = new Map(readdirSync(lib, { recursive: true }).map(String).filter((
 /** Layers from the top: a file may import what stands further down, or what stands beside it in its own folder. */
 const LAYERS: ReadonlyArray<readonly string[]> = [
   ['index.ts', 'testing.ts', 'redis.ts', 'postgres.ts', 'cli/'], ['plugin.ts'], ['services.ts', 'upkeep.ts'], ['http/'], ['options/', 'dashboard/'], ['sessions/'],
-  ['usage/recorder.ts', 'usage/snapshot.ts', 'sites/site-operations.ts', 'audit/account-event.ts', 'audit/audit-log.ts', 'keys/all-key-operations.ts', 'revocation/'],
+  ['usage/recorder.ts', 'usage/snapshot.ts', 'usage/key-usage.ts', 'sites/site-operations.ts', 'audit/account-event.ts', 'audit/audit-log.ts', 'keys/all-key-operations.ts', 'revocation/'],
   [
     'keys/key-issuing.ts', 'keys/key-management.ts', 'keys/key-import.ts', 'keys/key-reads.ts', 'keys/operation-context.ts', 'keys/key-view.ts', 'keys/effective-policy.ts',
     'keys/verify-key.ts', 'keys/key-lookup.ts', 'keys/rehash-queue.ts'

@@ -109,7 +109,7 @@ export const PolicyAnswer = Type.Object({
 /** A 204. */
 export const NoAnswer = Type.Null({ description: 'Done; there is no body' })
 
-const UsageRequests = Type.Array(Type.Object({
+const UsageRequest = Type.Object({
   time: Time,
   publicId: Type.String(),
   label: Type.String(),
@@ -121,7 +121,16 @@ const UsageRequests = Type.Array(Type.Object({
   durationMs: Type.Number(),
   failureCode: nullable(Type.String()),
   requestId: nullable(Type.String())
-}))
+})
+
+export const KeyUsageAnswer = Type.Object({
+  publicId: Type.String(),
+  windowStart: Time,
+  windowEnd: Time,
+  requests: Count,
+  failures: Count,
+  lastRequest: nullable(UsageRequest)
+})
 
 export const UsageAnswer = Type.Object({
   window: text(Object.keys(WINDOWS)),
@@ -142,9 +151,9 @@ export const UsageAnswer = Type.Object({
     rateLimits: RateLimitStates
   })),
   perKeyTruncated: Type.Boolean(),
-  recentRequests: UsageRequests,
+  recentRequests: Type.Array(UsageRequest),
   recentRequestsTruncated: Type.Boolean(),
-  recentFailures: UsageRequests,
+  recentFailures: Type.Array(UsageRequest),
   recentFailuresTruncated: Type.Boolean()
 })
 

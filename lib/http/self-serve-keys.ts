@@ -6,6 +6,7 @@ import type { KeyRequirement, RequestSource } from '../keys/judge-key.js'
 import type { KeyOperations } from '../keys/key-operations.js'
 import type { SiteOperations } from '../sites/site-operations.js'
 import type { ErrorCode } from '../errors.js'
+import type { KeyUsage } from '../usage/key-usage.js'
 import type { UsageSnapshot } from '../usage/snapshot.js'
 import type { UsageWindow } from '../usage/windows.js'
 import type { ListedRoute } from './route-rules.js'
@@ -21,6 +22,8 @@ export interface SelfServeKeys {
   readonly usage: {
     /** What `GET /v1/me/usage` shows. @param options.window default '24h' */
     snapshot (accountId: string, options?: { window?: UsageWindow | undefined }): Promise<UsageSnapshot>
+    /** What `GET /v1/me/api-keys/:publicId/usage` shows. @throws API_KEY_NOT_FOUND, STORAGE_UNAVAILABLE */
+    ofKey (accountId: string, publicId: string): Promise<KeyUsage>
   }
   readonly sites: SiteOperations
   readonly audit: AuditLog

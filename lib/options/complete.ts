@@ -63,7 +63,8 @@ export interface CompleteOptions {
 const STORAGE_METHODS = [
   'open', 'close', 'findKeyByHash', 'findKey', 'getKey', 'listKeys', 'countKeys', 'issueKey', 'rotateKey', 'renewKey',
   'updateKey', 'revokeKey', 'revokeKeys', 'importKey', 'rehashKeys', 'pruneKeys', 'pruneRequests', 'addSite',
-  'removeSite', 'listSites', 'recordAudit', 'listAudit', 'pruneAudit', 'eraseAccount', 'recordUsage', 'readUsage', 'pruneUsage'
+  'removeSite', 'listSites', 'recordAudit', 'listAudit', 'pruneAudit', 'eraseAccount', 'recordUsage', 'readUsage',
+  'readKeyUsage', 'pruneUsage'
 ] as const satisfies ReadonlyArray<keyof Storage>
 
 /** Node's timers take no more; longer intervals would fire at once. */

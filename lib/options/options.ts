@@ -88,7 +88,7 @@ export interface StandardRouteSwitches {
   defaultKey?: boolean
   /** `POST /api-keys` for named keys, and everything else under `/api-keys`. @default true */
   keys?: boolean
-  /** `GET /usage`. @default true */
+  /** `GET /usage`; with `keys`, `GET /api-keys/:publicId/usage`. @default true */
   usage?: boolean
   /** Everything under `/sites`. @default true */
   sites?: boolean

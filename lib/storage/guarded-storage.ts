@@ -46,6 +46,7 @@ export function guardedStorage (storage: Storage, timeout: number): Storage {
     eraseAccount: later(async (accountId, limit) => await storage.eraseAccount(accountId, limit)),
     recordUsage: later(async (batch) => { await storage.recordUsage(batch) }),
     readUsage: later(async (query) => await storage.readUsage(query)),
+    readKeyUsage: later(async (query) => await storage.readKeyUsage(query)),
     pruneUsage: later(async (before, limit) => await storage.pruneUsage(before, limit))
   }
 }

@@ -5,6 +5,7 @@ import { auditCases } from './contract/audit.js'
 import { erasureCases } from './contract/erasure.js'
 import { importCases } from './contract/imports.js'
 import { issueCases } from './contract/issue.js'
+import { keyUsageCases } from './contract/key-usage.js'
 import { keyCases } from './contract/keys.js'
 import { listCases } from './contract/lists.js'
 import { renewalCases } from './contract/renewal.js'
@@ -38,7 +39,8 @@ const CASES = {
   ...auditCases,
   ...erasureCases,
   ...usageReadingCases,
-  ...usageRecordingCases
+  ...usageRecordingCases,
+  ...keyUsageCases
 }
 
 /** ms that a storage may take for anything while the suite runs, on a machine that is busy with other tests. */

@@ -11,7 +11,7 @@ import type {
 } from '../keys/key-changes.js'
 import type { AddSiteInput, RefusedSite, RemoveSiteInput, StoredSite } from '../sites/site-changes.js'
 import { DAY } from '../time.js'
-import type { UsageBatch, UsageQuery, UsageRows } from './usage-rows.js'
+import type { KeyUsageQuery, KeyUsageRows, UsageBatch, UsageQuery, UsageRows } from './usage-rows.js'
 
 export type * from './usage-rows.js'
 
@@ -107,6 +107,8 @@ export interface Storage {
    */
   recordUsage (batch: UsageBatch): Promise<void>
   readUsage (query: UsageQuery): Promise<UsageRows>
+  /** What one key did, for somebody about to revoke it; `null` if the account has no such key. Its newest request is that of `lastUsedAt`: no search. */
+  readKeyUsage (query: KeyUsageQuery): Promise<KeyUsageRows | null>
   /** Removes at most `limit` usage rows from before `before` (a whole UTC hour); answers how many. */
   pruneUsage (before: number, limit: number): Promise<number>
 }

@@ -47,3 +47,16 @@ export interface UsageRows {
   readonly recentRequests: readonly RecordedEvent[]
   readonly recentFailures: readonly RecordedEvent[]
 }
+
+export interface KeyUsageQuery {
+  readonly accountId: string
+  readonly publicId: string
+  /** Start of the first hour (UTC). */
+  readonly start: number
+  /** End of the last hour, exclusive. */
+  readonly end: number
+}
+export interface KeyUsageRows extends UsageCount {
+  /** The newest event of the key, whenever that was, the one recorded last among equals; `null` if there is none, or none any more. */
+  readonly lastRequest: RecordedEvent | null
+}

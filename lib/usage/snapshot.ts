@@ -124,7 +124,7 @@ export async function usageSnapshot (
   }
 }
 
-function toUsageRequest ({ time, scopes, ...event }: RecordedEvent): UsageRequest {
+export function toUsageRequest ({ time, scopes, ...event }: RecordedEvent): UsageRequest {
   return { time: toIso(time), ...event, scopes: toScopes(scopes) }
 }
 

@@ -626,6 +626,7 @@ t.test('"See the API reference": the document lists these routes under the sessi
   t.strictSame(secured, {
     '/api/v1/me/api-keys': { get: session, post: session },
     '/api/v1/me/api-keys/{publicId}': { get: session, patch: session, delete: session },
+    '/api/v1/me/api-keys/{publicId}/usage': { get: session },
     '/api/v1/me/api-keys/{publicId}/rotate': { post: session },
     '/api/v1/me/api-keys/{publicId}/renew': { post: session },
     '/api/v1/me/policy': { get: session },

@@ -151,8 +151,8 @@ t.test('on the account routes a change is one charge, to the account and to the 
     t.equal((await ask(method, url, body, headers)).status, status, name)
     t.strictSame(noting.consumed, ids === null ? [] : [{ ids, cost: 1 }], name)
   }
-  for (const url of [KEYS, `${KEYS}/${NO_KEY}`, '/v1/me/policy', '/v1/me/usage', SITES, '/v1/me/audit']) {
-    const status = url.endsWith(NO_KEY) ? 404 : 200
+  for (const url of [KEYS, `${KEYS}/${NO_KEY}`, `${KEYS}/${NO_KEY}/usage`, '/v1/me/policy', '/v1/me/usage', SITES, '/v1/me/audit']) {
+    const status = url.includes(NO_KEY) ? 404 : 200
     await charged(status, 'GET', url, SIGNED_IN, null)
     await charged(status, 'HEAD', url, BROWSER, null)
     await charged(204, 'OPTIONS', url, { ...PREFLIGHT, ...manager.credential }, null)

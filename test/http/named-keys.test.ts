@@ -24,6 +24,7 @@ const ROUTES: Array<[method: string, url: string, body: unknown, action: Account
   ['POST', KEYS, undefined, 'keys:issue'],
   ['POST', KEYS, { label: 'CI' }, 'keys:issue'],
   ['GET', `${KEYS}/${NO_KEY}`, undefined, 'keys:read'],
+  ['GET', `${KEYS}/${NO_KEY}/usage`, undefined, 'usage:read'],
   ['PATCH', `${KEYS}/${NO_KEY}`, { label: 'CI' }, 'keys:update'],
   ['POST', `${KEYS}/${NO_KEY}/rotate`, {}, 'keys:rotate'],
   ['POST', `${KEYS}/${NO_KEY}/renew`, {}, 'keys:renew'],
@@ -716,7 +717,7 @@ t.test('an authorize that fails, hangs or says neither yes nor no is 503, and no
 
 t.test('a storage that fails is 503 on every new route, and no-store', async (t) => {
   const failing = async (): Promise<never> => { throw new Error('disk full at /var/keys') }
-  const broken = Object.fromEntries(['issueKey', 'getKey', 'rotateKey', 'renewKey', 'updateKey', 'revokeKey', 'listKeys', 'countKeys', 'addSite', 'removeSite', 'listSites', 'listAudit', 'readUsage']
+  const broken = Object.fromEntries(['issueKey', 'getKey', 'rotateKey', 'renewKey', 'updateKey', 'revokeKey', 'listKeys', 'countKeys', 'addSite', 'removeSite', 'listSites', 'listAudit', 'readUsage', 'readKeyUsage']
     .map((name) => [name, failing]))
   const { ask } = await hostOf(t, { storage: { ...memoryStorage(), ...broken } as Storage })
   for (const [method, url, body] of ROUTES.filter(([, to]) => to !== '/v1/me')) {

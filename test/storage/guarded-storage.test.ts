@@ -40,6 +40,7 @@ const calls: Record<Exclude<keyof Storage, 'open' | 'server' | 'keysVersion'>, (
   eraseAccount: (storage) => storage.eraseAccount(ACCOUNT, 1),
   recordUsage: (storage) => storage.recordUsage({ id: '1', sealedAt: NOW, events: [] }),
   readUsage: (storage) => storage.readUsage({ accountId: ACCOUNT, start: 0, end: NOW, unit: 'hour', perKeyLimit: 1, recentLimit: 1 }),
+  readKeyUsage: (storage) => storage.readKeyUsage({ ...one, start: 0, end: NOW }),
   pruneUsage: (storage) => storage.pruneUsage(0, 1)
 }
 

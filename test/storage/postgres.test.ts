@@ -128,6 +128,29 @@ t.test('lists and snapshots seek the account\'s own rows, sort no events, and le
   t.notMatch(recent[0], /Sort/)
 })
 
+t.test('what one key did is sought, whatever else its account and others did', async (t) => {
+  const { db, lite } = await pglite(t)
+  const storage = await opened(t, storageOn(db, 'self_serve_'))
+  const [key, busy, other] = [await issue(storage), await issue(storage), await issue(storage, { accountId: 'user_b' })]
+  await record(storage, [event(key, NOW), failure(key, NOW), event(busy, NOW), event(other, NOW)])
+  await lite.exec(`insert into self_serve_usage_events (account_number, key_number, sequence, duration_us, hour, "offset", route_number, key_version, status)
+    select account_number, key_number, sequence + i, 1, hour - i % 20, i, route_number, key_version, status from self_serve_usage_events, generate_series(1, 3000) as i;
+    insert into self_serve_usage_hours select hour - 24 - i, account_number, key_number, requests, failures from self_serve_usage_hours, generate_series(1, 3000) as i; analyze`)
+  const asked: Array<{ text: string, parameters: unknown[] | undefined }> = []
+  const query = lite.query.bind(lite)
+  lite.query = async <T>(text: string, parameters?: unknown[]) => {
+    asked.push({ text, parameters })
+    return await query<T>(text, parameters)
+  }
+  const end = NOW - NOW % HOUR + HOUR
+  t.match(await storage.readKeyUsage({ accountId: ACCOUNT, publicId: key.publicId, start: end - DAY, end }), { requests: 2, failures: 1, lastRequest: { time: NOW, status: 429 } })
+  const [, hours, last, ...more] = await Promise.all(asked.map(async ({ text, parameters }) =>
+    (await query<{ 'QUERY PLAN': string }>(`explain ${text}`, parameters)).rows.map((row) => row['QUERY PLAN']).join('\n')))
+  t.strictSame(more, [])
+  t.match(hours, /^Index Scan using self_serve_usage_hours_pkey[^]*Index Cond: \(\(hour = ANY .+account_number = .+key_number = /)
+  t.match(last, /self_serve_usage_events_by_account[^]*Index Cond: \(\(account_number = .+hour = .+offset" = /)
+})
+
 t.test('a transaction that lost a race is tried again, five times at most, and nothing of a lost one stays', async (t) => {
   const { db } = await pglite(t)
   await sql`create table counted (number integer)`.execute(db)

@@ -4,14 +4,14 @@ import type { Environment } from '../../keys/api-key.js'
 import { refuseField } from '../../fields.js'
 import type { Issued, IssueInput, ListOptions, UpdateInput } from '../../keys/key-operations.js'
 import type { StandardRouteSwitches } from '../../options/options.js'
-import { ApiKeyAnswer, ApiKeyListAnswer, ErrorAnswer, IssuedAnswer } from '../answer-schemas.js'
+import { ApiKeyAnswer, ApiKeyListAnswer, ErrorAnswer, IssuedAnswer, KeyUsageAnswer } from '../answer-schemas.js'
 import { idempotencyKeyOf } from '../idempotency-key.js'
 import { IdempotencyHeaders, IssueBody, ListQuery, PublicIdParams, RenewBody, RotateBody, UpdateBody } from '../request-schemas.js'
 import { actorOf } from '../request-state.js'
 import type { SelfServeKeys } from '../self-serve-keys.js'
 import { paramOf, type StandardRoute } from './standard-route.js'
 
-export function keyRoutes ({ keys }: SelfServeKeys, on: Required<Pick<StandardRouteSwitches, 'defaultKey' | 'keys'>>): StandardRoute[] {
+export function keyRoutes ({ keys, usage }: SelfServeKeys, on: Required<Pick<StandardRouteSwitches, 'defaultKey' | 'keys'>>): StandardRoute[] {
   const one = { parts: ['keys'] as const, url: '/api-keys/:publicId' }
   const making = { headers: IdempotencyHeaders, response: { 200: IssuedAnswer, 201: IssuedAnswer, 422: ErrorAnswer, '4xx': ErrorAnswer } }
   return [
@@ -61,6 +61,20 @@ export function keyRoutes ({ keys }: SelfServeKeys, on: Required<Pick<StandardRo
         response: { 200: ApiKeyAnswer, '4xx': ErrorAnswer }
       },
       handler: async (request) => ({ apiKey: await keys.get(actorOf(request).accountId, paramOf(request, 'publicId')) })
+    },
+    {
+      parts: ['usage'],
+      needs: 'keys',
+      action: 'usage:read',
+      method: 'GET',
+      url: '/api-keys/:publicId/usage',
+      schema: {
+        operationId: 'getApiKeyUsage',
+        summary: 'What one API key did in the last 24 hours, and its newest request',
+        params: PublicIdParams,
+        response: { 200: KeyUsageAnswer, '4xx': ErrorAnswer }
+      },
+      handler: async (request) => await usage.ofKey(actorOf(request).accountId, paramOf(request, 'publicId'))
     },
     {
       ...one,

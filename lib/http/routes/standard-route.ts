@@ -6,6 +6,8 @@ import type { AccountAction } from '../../options/policy-options.js'
 export type StandardRoute = Pick<RouteOptions, 'method' | 'url' | 'handler'> & {
   /** The switches that keep it: it is there while one of them is on. */
   parts: ReadonlyArray<keyof StandardRouteSwitches>
+  /** A switch that must be on besides. */
+  needs?: keyof StandardRouteSwitches
   /** What the host's `authorize` is asked. */
   action: AccountAction
   schema: { operationId: string, summary: string } & Record<string, unknown>

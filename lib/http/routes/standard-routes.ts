@@ -23,7 +23,8 @@ export const standardRoutes: FastifyPluginAsync<StandardRouteSwitches> = async (
   useOurCompilers(scope)
   const on = { ...ON, ...options }
   const { selfServeKeys } = scope
-  const routes = [...keyRoutes(selfServeKeys, on), ...accountDataRoutes(selfServeKeys)].filter(({ parts }) => parts.some((part) => on[part]))
+  const routes = [...keyRoutes(selfServeKeys, on), ...accountDataRoutes(selfServeKeys)]
+    .filter(({ parts, needs }) => parts.some((part) => on[part]) && (needs === undefined || on[needs]))
   const authorize = authorizerOf(scope)
   for (const route of routes) addRoute(scope, route, authorize)
   for (const url of new Set(routes.map((route) => route.url))) {
@@ -31,7 +32,7 @@ export const standardRoutes: FastifyPluginAsync<StandardRouteSwitches> = async (
   }
 }
 
-function addRoute (scope: FastifyInstance, { parts: _parts, action, schema, ...route }: StandardRoute, authorize: Authorizer): void {
+function addRoute (scope: FastifyInstance, { parts: _parts, needs: _needs, action, schema, ...route }: StandardRoute, authorize: Authorizer): void {
   scope.route({
     ...route,
     // Behind the scope's own hook, which finds out who calls, and before a body is read.

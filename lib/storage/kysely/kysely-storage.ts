@@ -12,6 +12,7 @@ import type { On } from './databases/database.js'
 import type { Found } from './found-keys.js'
 import { changeKeys } from './key-changes.js'
 import * as keys from './key-queries.js'
+import { readKeyUsage } from './key-usage-reads.js'
 import { applySteps, checkSchema } from './migrate.js'
 import { migrationSteps } from './migration-steps.js'
 import { pruneRequests } from './request-queries.js'
@@ -110,6 +111,7 @@ export function kyselyStorage (options: KyselyStorageOptions = { file: './self-s
       else await write(async (on) => { await recordUsage(on, batch) })
     },
     readUsage: async (query) => await readUsage(reading(), query),
+    readKeyUsage: async (query) => await readKeyUsage(reader(), query),
     async pruneUsage (before, limit) {
       const { usage } = connections()
       return usage?.running === true ? await usage.prune(before, limit) : await write(async (on) => await pruneUsage(on, before, limit))

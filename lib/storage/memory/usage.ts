@@ -4,7 +4,7 @@ import { slotStart } from '../slots.js'
 import { BATCH_MEMORY, type RecordedEvent, type Storage, type UsageQuery, type UsageRows } from '../storage.js'
 import type { MemoryEvent, MemoryState } from './state.js'
 
-export function memoryUsage (state: MemoryState): Pick<Storage, 'recordUsage' | 'readUsage' | 'pruneUsage'> {
+export function memoryUsage (state: MemoryState): Pick<Storage, 'recordUsage' | 'readUsage' | 'readKeyUsage' | 'pruneUsage'> {
   /** Id → when it was sealed. */
   const recordedBatches = new Map<string, number>()
   let eventCount = 0
@@ -36,12 +36,21 @@ export function memoryUsage (state: MemoryState): Pick<Storage, 'recordUsage' | 
       const account = state.accounts.get(query.accountId)
       const within = state.events.filter((event) =>
         event.key.account === account?.number && event.time >= query.start && event.time < query.end)
-      const newest = within.toSorted((a, b) => b.time - a.time || b.order - a.order)
+      const newest = newestFirst(within)
       return {
         ...countsOf(query, within, keyOf),
         recentRequests: newest.slice(0, query.recentLimit).map(recorded),
-        recentFailures: newest.filter((event) => event.status >= 400).slice(0, query.recentLimit).map(recorded)
+        recentFailures: newest.filter(failed).slice(0, query.recentLimit).map(recorded)
       }
+    },
+
+    async readKeyUsage ({ accountId, publicId, start, end }) {
+      const key = state.owned(accountId, publicId)
+      if (key === null) return null
+      const events = newestFirst(state.events.filter((event) => event.key.key === key.ref.key))
+      const within = events.filter(({ time }) => time >= start && time < end)
+      const [last] = events
+      return { requests: within.length, failures: within.filter(failed).length, lastRequest: last === undefined ? null : recorded(last) }
     },
 
     async pruneUsage (before, limit) {
@@ -50,6 +59,14 @@ export function memoryUsage (state: MemoryState): Pick<Storage, 'recordUsage' | 
       return old.size
     }
   }
+}
+
+function newestFirst (events: readonly MemoryEvent[]): MemoryEvent[] {
+  return events.toSorted((a, b) => b.time - a.time || b.order - a.order)
+}
+
+function failed ({ status }: MemoryEvent): boolean {
+  return status >= 400
 }
 
 /** Counts what SQL storages keep as totals: slow and plainly right. */
@@ -65,7 +82,7 @@ function countsOf (
     const row = perKey.get(key.publicId) ?? { requests: 0, failures: 0, key }
     for (const count of [slot, row]) {
       count.requests++
-      if (event.status >= 400) count.failures++
+      if (failed(event)) count.failures++
     }
     timeline.set(start, slot)
     perKey.set(key.publicId, row)
