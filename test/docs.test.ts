@@ -39,7 +39,7 @@ t.test('the reader finds what there is to check', async (t) => {
 })
 
 t.test('every code block says what it is, and none is let off', async (t) => {
-  const known = new Set(['ts', 'json', 'sh', 'console', 'text', 'sql'])
+  const known = new Set(['ts', 'json', 'sh', 'console', 'text', 'sql', 'html'])
   t.same(blocks.filter(({ info }) => !known.has(info)).map(place), [])
 })
 
@@ -47,9 +47,13 @@ t.test('every TypeScript block compiles under strict', async (t) => {
   const code = blocks.filter(({ info }) => info === 'ts')
   // One that narrows the library's types would narrow them for all: each of these is compiled apart.
   const narrowing = code.filter(({ text }) => text.includes('declare module'))
-  for (const group of [code.filter((block) => !narrowing.includes(block)), ...narrowing.map((block) => [block])]) {
+  // What runs in a browser: no other block may use what only browsers have.
+  const browsers = code.filter(({ text }) => text.includes("'fastify-self-serve-keys/element'"))
+  t.ok(browsers.length > 0, 'the reader finds them')
+  for (const group of [code.filter((block) => !narrowing.includes(block) && !browsers.includes(block)), ...narrowing.map((block) => [block])]) {
     t.same(compile(group), [])
   }
+  t.same(compile(browsers, ['lib.dom.d.ts']), [])
 })
 
 t.test('a block that does not compile is found, at its line', async (t) => {
@@ -58,6 +62,20 @@ t.test('a block that does not compile is found, at its line', async (t) => {
   t.equal(faults.length, 2)
   t.match(faults[0], /^wrong\.md:8: .*'number' is not assignable to type 'string'/)
   t.match(faults[1], /^wrong\.md:10: .*'nothing' does not exist/)
+})
+
+t.test('what HTML loads is served, and its elements have the attributes that they know', async (t) => {
+  const attributes = [...read('lib/dashboard/element.d.ts').matchAll(/Attribute `([a-z-]+)`/g)].map(([, name]) => name)
+  t.ok(attributes.length >= 3, 'the reader finds them')
+  const { app } = await hostOf(t, { session: { bearer: () => null, cookie: () => null, token: () => null }, dashboard: true })
+  const html = blocks.filter(({ info }) => info === 'html')
+  t.ok(html.length > 0)
+  for (const block of html) {
+    for (const [, source] of block.text.matchAll(/ src="([^"]*)"/g)) t.equal((await app.inject({ url: source! })).statusCode, 200, `${place(block)}: ${source}`)
+    for (const [, given] of block.text.matchAll(/<self-serve-keys([^>]*)>/g)) {
+      for (const [, name] of given!.matchAll(/([a-z-]+)="/g)) t.ok(attributes.includes(name), `${place(block)}: ${name}`)
+    }
+  }
 })
 
 t.test('every JSON block parses', async (t) => {
@@ -192,8 +210,8 @@ function anchorOf (title: string): string {
 /** The last program: what has not changed since, which is nearly all, is not read again. */
 let program: ts.Program | undefined
 
-/** What the compiler has against these blocks, each with its place in the page. */
-function compile (code: readonly Block[]): string[] {
+/** What the compiler has against these blocks, each with its place in the page. @param libraries beside the repository's own */
+function compile (code: readonly Block[], libraries: readonly string[] = []): string[] {
   rmSync(CODE, { recursive: true, force: true })
   mkdirSync(CODE, { recursive: true })
   const given = join(CODE, 'given.d.ts')
@@ -205,7 +223,7 @@ function compile (code: readonly Block[]): string[] {
   }))
   const settings = ts.readConfigFile(join(ROOT, 'tsconfig.json'), (path) => readFileSync(path, 'utf8'))
   const { options } = ts.parseJsonConfigFileContent(settings.config, ts.sys, ROOT)
-  program = ts.createProgram([given, ...blockOf.keys()], options, undefined, program)
+  program = ts.createProgram([given, ...blockOf.keys()], { ...options, lib: [...options.lib!, ...libraries] }, undefined, program)
   return ts.getPreEmitDiagnostics(program).map(({ file, start, messageText }) => {
     const message = ts.flattenDiagnosticMessageText(messageText, ' ')
     const block = file === undefined ? undefined : blockOf.get(resolve(file.fileName))
