@@ -46,7 +46,12 @@ export async function buildApp ({ dataDir, accountMutations }: AppSettings): Pro
     rateLimit: { max: 120, timeWindow: '1 minute' },
     accountRoutes: { rateLimit: accountMutations === 0 ? false : { max: accountMutations, timeWindow: '1 minute' } },
     openapi: { sessionScheme: 'session' },
-    dashboard: { title: 'Blocks API keys', signInUrl: '/sign-in', links: [{ text: 'API document', url: '/docs' }, { text: 'Sign out', url: '/sign-out' }] }
+    dashboard: {
+      title: 'Blocks API keys',
+      signInUrl: '/sign-in',
+      exampleUrl: '/api/v1/blocks',
+      links: [{ text: 'API document', url: '/docs' }, { text: 'Sign out', url: '/sign-out' }]
+    }
   })
   await app.register(authRoutes(auth), { prefix: '/api/auth' })
   await app.register(signInPages)
