@@ -337,3 +337,9 @@ t.test('over a socket, too: what a browser sends, and what none would', async (t
   t.equal(await response.text(), built('element.js').toString(), 'as a client reads it')
   t.equal(response.headers.get('content-encoding'), 'gzip')
 })
+
+t.test('the element can be imported where there is no browser, and defines nothing there', async (t) => {
+  const { SelfServeKeysElement } = await import('fastify-self-serve-keys/element')
+  t.type(SelfServeKeysElement, 'function')
+  t.equal('customElements' in globalThis, false)
+})

@@ -26,7 +26,8 @@ export interface SelfServeKeysElementEventMap {
 }
 
 /**
- * Shows the keys, usage, sites and audit log of whoever is signed in, and makes changes. Importing this module defines it.
+ * Shows the keys, usage, sites and audit log of whoever is signed in, and makes changes. Importing this module defines it; on a server,
+ * where nothing can be defined, that does nothing.
  *
  * Reads go with the page's cookies, changes with the token of `getToken`. Its texts are in the language of `texts`, its numbers and
  * times in that of its `lang` attribute or the document's. It needs no style or script of its host's, and works under a strict
@@ -37,12 +38,16 @@ export class SelfServeKeysElement extends HTMLElement {
   base: string
   /** Where to sign in; shown to whoever is not. Attribute `sign-in-url`. @default null: no link */
   signInUrl: string | null
+  /** What the examples beside a new key call. Attribute `example-url`. @default '/' */
+  exampleUrl: string
+  /** The header in which they send it. Attribute `key-header`. @default 'x-api-key' */
+  keyHeader: string
   /** What is shown: `{ audit: false }` hides the audit log. Attribute `features`: names of all that is shown. @default everything */
   features: Partial<Record<Feature, boolean>>
   /**
-   * The bearer token that changes are made with, asked for before each; null where nobody is signed in. Never an attribute: what is
-   * in the document can be read by whoever reads that. @default null: changes go with the cookies, where the host's option
-   * `cookieMutations` lets them
+   * The bearer token that changes are made with, asked for before each; null where nobody is signed in. Reads go with it too where the
+   * cookies sign nobody in, as those of another origin never do. Never an attribute: what is in the document can be read by whoever
+   * reads that. @default null: changes go with the cookies, where the host's option `cookieMutations` lets them
    */
   getToken: (() => string | null | Promise<string | null>) | null
   /** Headers for every request, for a gateway that wants one. @default null */

@@ -11,7 +11,10 @@ const FEATURES: readonly Feature[] = ['defaultKey', 'keys', 'usage', 'sites', 'a
 /** ms that an answer may take. */
 const TIMEOUT = 15_000
 
-export class SelfServeKeysElement extends HTMLElement implements Pick<Declared, 'base' | 'signInUrl' | 'features' | 'getToken' | 'headers' | 'texts' | 'reload'> {
+/** On a server a page is often rendered by code that imports this: there it must do no harm. */
+const Base = typeof HTMLElement === 'undefined' ? class {} as typeof HTMLElement : HTMLElement
+
+export class SelfServeKeysElement extends Base implements Omit<Declared, keyof HTMLElement> {
   static readonly observedAttributes = ['base', 'sign-in-url', 'features', 'example-url', 'key-header', 'lang']
 
   #features: Declared['features'] = {}
@@ -130,4 +133,4 @@ export class SelfServeKeysElement extends HTMLElement implements Pick<Declared, 
   }
 }
 
-if (customElements.get('self-serve-keys') === undefined) customElements.define('self-serve-keys', SelfServeKeysElement)
+if (typeof customElements !== 'undefined' && customElements.get('self-serve-keys') === undefined) customElements.define('self-serve-keys', SelfServeKeysElement)
