@@ -1,6 +1,6 @@
 // Bundles the page's sources into lib/dashboard/files/, each file also compressed: all that a browser loads.
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { brotliCompressSync, constants, gzipSync } from 'node:zlib'
 import { build } from 'esbuild'
 
@@ -36,7 +36,7 @@ export async function buildPage () {
     legalComments: 'none',
     logLevel: 'warning'
   })
-  const texts = new Map(outputFiles.map(({ path, text }) => [join(FILES, path.slice(path.lastIndexOf('/') + 1)), text]))
+  const texts = new Map(outputFiles.map(({ path, text }) => [join(FILES, basename(path)), text]))
   texts.set(join(FILES, 'page.css'), await minifiedStyle(join(SOURCES, 'page.css')))
 
   rmSync(FILES, { recursive: true, force: true })

@@ -9,6 +9,7 @@ import { SettingsProvider, useSettings, type Settings } from './settings.js'
 import { SitesSection } from './sites-section.js'
 import { UsageSection } from './usage/usage-section.js'
 import { SignInLink } from './widgets/notice.js'
+import { Said, SaidProvider } from './widgets/said.js'
 import { Tabs } from './widgets/tabs.js'
 
 type Section = Exclude<Feature, 'defaultKey'>
@@ -27,6 +28,11 @@ export function App (props: Omit<Settings, 'generation' | 'announce' | 'onRead'>
   const [session, setSession] = useState<Session>('unknown')
   const [generation, setGeneration] = useState(0)
   const [said, setSaid] = useState('')
+  useEffect(() => {
+    // Whoever comes upon it later would take it for news.
+    const timer = setTimeout(() => { setSaid('') }, 5000)
+    return () => { clearTimeout(timer) }
+  }, [said])
   const offline = useOffline()
   const sections = SECTIONS.filter(({ name }) => features[name])
   const [section, setSection] = useState<Section | null>(sections[0]?.name ?? null)
@@ -70,22 +76,24 @@ export function App (props: Omit<Settings, 'generation' | 'announce' | 'onRead'>
   const Body = sections.find(({ name }) => name === section)?.Body
   return (
     <SettingsProvider value={settings}>
-      <div class='app' part='app'>
-        <p class='hidden' role='status'>{said}</p>
-        {offline && <div class='notice' part='notice' role='alert'><p>{say('offline.text')}</p></div>}
-        {session === 'lost' && (
-          <div class='notice bad' part='notice' role='alert'>
-            <p>{say('lost.text')}</p>
-            {signInUrl !== null && <SignInLink url={signInUrl} />}
-          </div>
-        )}
-        {session === 'out' && <SignedOut />}
-        {session !== 'out' && (
-          <Tabs<Section> label={say('tabs')} tabs={sections.map(({ name }) => ({ name, title: say(`tab.${name}`) }))} chosen={section} onChoose={setSection}>
-            {Body !== undefined && <Body />}
-          </Tabs>
-        )}
-      </div>
+      <SaidProvider value={said}>
+        <div class='app' part='app'>
+          <Said />
+          {offline && <div class='notice' part='notice' role='alert'><p>{say('offline.text')}</p></div>}
+          {session === 'lost' && (
+            <div class='notice bad' part='notice' role='alert'>
+              <p>{say('lost.text')}</p>
+              {signInUrl !== null && <SignInLink url={signInUrl} />}
+            </div>
+          )}
+          {session === 'out' && <SignedOut />}
+          {session !== 'out' && (
+            <Tabs<Section> label={say('tabs')} tabs={sections.map(({ name }) => ({ name, title: say(`tab.${name}`) }))} chosen={section} onChoose={setSection}>
+              {Body !== undefined && <Body />}
+            </Tabs>
+          )}
+        </div>
+      </SaidProvider>
     </SettingsProvider>
   )
 }

@@ -1,6 +1,7 @@
 // A modal dialog: the browser's own, which keeps the focus inside.
 import type { ComponentChildren } from 'preact'
 import { useEffect, useId, useRef } from 'preact/hooks'
+import { Said } from './said.js'
 
 export interface DialogProps {
   readonly title: string
@@ -37,6 +38,7 @@ export function Dialog ({ title, onClose, onEscape, wide = false, children }: Di
     >
       <h2 id={heading} tabIndex={-1}>{title}</h2>
       {children}
+      <Said />
     </dialog>
   )
 }
