@@ -52,7 +52,7 @@ export class SelfServeKeysElement extends HTMLElement {
   getToken: (() => string | null | Promise<string | null>) | null
   /** Headers for every request, for a gateway that wants one. @default null */
   headers: Record<string, string> | null
-  /** Other words, by name, for a translation; those left out stay English. @default {} */
+  /** Other words, by the names of `englishTexts`, for a translation; those left out stay English. @default {} */
   texts: Record<string, string>
   /** Asks for everything anew. */
   reload (): void
@@ -65,6 +65,9 @@ export class SelfServeKeysElement extends HTMLElement {
   ): void
   addEventListener (type: string, listener: EventListenerOrEventListenerObject, options?: boolean | AddEventListenerOptions): void
 }
+
+/** Every text that is shown, by name. */
+export const englishTexts: Readonly<Record<string, string>>
 
 declare global {
   interface HTMLElementTagNameMap { 'self-serve-keys': SelfServeKeysElement }

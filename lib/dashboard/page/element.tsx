@@ -7,6 +7,8 @@ import styles from './element.css'
 import { formatOf } from './format.js'
 import { sayIn } from './text.js'
 
+export { ENGLISH as englishTexts } from './text.js'
+
 const FEATURES: readonly Feature[] = ['defaultKey', 'keys', 'usage', 'sites', 'audit']
 /** ms that an answer may take. */
 const TIMEOUT = 15_000
