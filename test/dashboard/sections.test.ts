@@ -1,5 +1,6 @@
-// What the usage section works out before it draws.
+// What the usage section and the audit log work out before they draw.
 import t from 'tap'
+import { firstShown, withPage, type AuditStart } from '../../lib/dashboard/page/audit-pages.js'
 import { barsOf, busySlots, columnsOf, edgesOf, rateText, tickTexts } from '../../lib/dashboard/page/usage/figures.js'
 import { DAY, HOUR, MINUTE, toIso } from '../../lib/time.js'
 
@@ -68,4 +69,43 @@ t.test('ticks are hours of the reader\'s time zone, and days where one begins or
   t.same(written, ['10:00 PM', 'Jul 2', '12:30 AM', '1:05 PM'])
   t.same(texts([local(1, 0), local(2, 1)], DAY), ['Jul 1', 'Jul 2'])
   t.same(tickTexts('de')([local(1, 22)], HOUR), ['22:00'])
+})
+
+t.test('the audit log\'s pages', async (t) => {
+  const entries = (from: number, to: number) => Array.from({ length: from - to + 1 }, (_, place) => ({
+    id: from - place, time: toIso(START), action: 'login', actor: null, credential: 'host' as const, targetType: null, targetId: null, detail: '', ip: null, requestId: null
+  }))
+  const start: AuditStart = { search: '', logs: entries(120, 71), total: 120, limit: 50, offset: 0 }
+  const idsOf = ({ logs }: { logs: ReadonlyArray<{ id: number }> }): number[] => logs.map(({ id }) => id)
+  const down = (from: number, to: number): number[] => Array.from({ length: from - to + 1 }, (_, place) => from - place)
+
+  t.test('follow each other until all is shown', async (t) => {
+    const first = firstShown(start)
+    t.same([idsOf(first), first.next], [down(120, 71), 50])
+    const second = withPage(first, { ...start, logs: entries(70, 21), offset: 50 })
+    t.same([idsOf(second), second.next, second.start], [down(120, 21), 100, start])
+    const third = withPage(second, { ...start, logs: entries(20, 1), offset: 100 })
+    t.same([idsOf(third), third.next], [down(120, 1), null])
+    t.same(idsOf(first), down(120, 71), 'what was shown before is as it was')
+  })
+
+  t.test('show no entry twice and leave none out where entries came meanwhile', async (t) => {
+    // Three more since: the page at offset 50 begins with three that are shown.
+    const second = withPage(firstShown(start), { ...start, logs: entries(73, 24), offset: 50, total: 123 })
+    t.same([idsOf(second), second.next], [down(120, 24), 100])
+    const third = withPage(second, { ...start, logs: entries(23, 1), offset: 100, total: 123 })
+    t.same([idsOf(third), third.next], [down(120, 1), null])
+  })
+
+  t.test('go on where a whole page came meanwhile', async (t) => {
+    const second = withPage(firstShown(start), { ...start, logs: entries(120, 71), offset: 50, total: 170 })
+    t.same([idsOf(second), second.next], [down(120, 71), 100])
+  })
+
+  t.test('end where there is nothing more, whatever the total was', async (t) => {
+    const second = withPage(firstShown(start), { ...start, logs: [], offset: 50 })
+    t.same([idsOf(second), second.next], [down(120, 71), null])
+    t.equal(firstShown({ ...start, logs: [], total: 0 }).next, null)
+    t.equal(firstShown({ ...start, logs: entries(50, 1), total: 50 }).next, null)
+  })
 })
