@@ -9,7 +9,7 @@ import { FailureNotice } from '../widgets/notice.js'
 import { expiresAtOf, expiryChoices } from './expiry.js'
 import { ExpiryField } from './expiry-field.js'
 import { focusFirstFault, type Faults } from './faults.js'
-import { linesOf } from './lines-field.js'
+import { linesOf } from './lines.js'
 import { Restrictions } from './restrictions.js'
 import { ScopesField, type Scopes } from './scopes-field.js'
 

@@ -5,10 +5,10 @@ import { useChange } from '../use-change.js'
 import { Field } from '../widgets/field.js'
 import { FailureNotice } from '../widgets/notice.js'
 import { focusFirstFault, type Faults } from './faults.js'
-import { linesOf } from './lines-field.js'
-import type { StepProps } from './manage-dialog.js'
+import { linesOf } from './lines.js'
 import { Restrictions } from './restrictions.js'
 import { ScopesField, type Scopes } from './scopes-field.js'
+import type { StepProps } from './step.js'
 
 export function EditStep ({ apiKey, policy, onDone, onBack }: StepProps) {
   const { api, say } = useSettings()

@@ -3,7 +3,7 @@ import { useSettings } from '../settings.js'
 import { useChange } from '../use-change.js'
 import { FailureNotice } from '../widgets/notice.js'
 import { KeyUse } from './key-use.js'
-import type { StepProps } from './manage-dialog.js'
+import type { StepProps } from './step.js'
 
 export function EndStep ({ apiKey, how, onDone, onBack }: StepProps & { how: 'disable' | 'revoke' }) {
   const { api, say, tell } = useSettings()

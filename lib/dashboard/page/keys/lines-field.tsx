@@ -12,8 +12,3 @@ export function LinesField ({ label, hint, value, onChange, fault }: {
     </Field>
   )
 }
-
-/** Those lines that hold something. */
-export function linesOf (text: string): string[] {
-  return text.split('\n').map((line) => line.trim()).filter((line) => line !== '')
-}

@@ -1,6 +1,6 @@
 // One key: everything about it, and the steps by which it is changed.
 import { useState } from 'preact/hooks'
-import type { AccountPolicy, ApiKey, Issued } from '../answers.js'
+import type { ApiKey } from '../answers.js'
 import { actionsOf, hasEnded, type KeyAction } from '../key-facts.js'
 import { useSettings } from '../settings.js'
 import { useChange } from '../use-change.js'
@@ -11,17 +11,9 @@ import { EndStep } from './end-step.js'
 import { KeyFacts } from './key-facts-list.js'
 import { RenewStep } from './renew-step.js'
 import { RotateStep } from './rotate-step.js'
+import type { StepProps } from './step.js'
 
 export type Step = 'facts' | 'rotate-default' | Exclude<KeyAction, 'enable'>
-
-export interface StepProps {
-  readonly apiKey: ApiKey
-  readonly policy: AccountPolicy
-  onIssued (issued: Issued): void
-  /** Something changed, said in a sentence; the dialog is done. */
-  onDone (message: string): void
-  onBack (): void
-}
 
 export interface ManageDialogProps extends Pick<StepProps, 'policy' | 'onIssued'> {
   readonly publicId: string

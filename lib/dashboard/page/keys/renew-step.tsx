@@ -6,7 +6,7 @@ import { FailureNotice } from '../widgets/notice.js'
 import { expiresAtOf, expiryChoices } from './expiry.js'
 import { ExpiryField } from './expiry-field.js'
 import { focusFirstFault } from './faults.js'
-import type { StepProps } from './manage-dialog.js'
+import type { StepProps } from './step.js'
 
 export function RenewStep ({ apiKey, policy, onDone, onBack }: StepProps) {
   const { api, say, format } = useSettings()

@@ -5,8 +5,8 @@ import { useChange } from '../use-change.js'
 import { Select } from '../widgets/field.js'
 import { FailureNotice } from '../widgets/notice.js'
 import { KeyUse } from './key-use.js'
-import type { StepProps } from './manage-dialog.js'
 import { overlapsUpTo } from './overlaps.js'
+import type { StepProps } from './step.js'
 
 /** @param atOnce by issue-or-rotate, which knows no overlap */
 export function RotateStep ({ apiKey, policy, onIssued, onBack, atOnce }: StepProps & { atOnce: boolean }) {

@@ -1,0 +1,11 @@
+// What each step of changing a key is given.
+import type { AccountPolicy, ApiKey, Issued } from '../answers.js'
+
+export interface StepProps {
+  readonly apiKey: ApiKey
+  readonly policy: AccountPolicy
+  onIssued (issued: Issued): void
+  /** Something changed, said in a sentence; the dialog is done. */
+  onDone (message: string): void
+  onBack (): void
+}
