@@ -13,7 +13,7 @@ export interface Format {
   day (iso: string): string
   /** `3 minutes ago`, `in 2 days`. @param now ms */
   ago (iso: string, now: number): string
-  /** A length of time in its two largest units: `2 hr, 5 min`. @param ms never negative */
+  /** A length of time in its two largest units: `2 hr 5 min`. @param ms never negative */
   span (ms: number): string
   /** How long a request took. @param ms */
   took (ms: number): string
@@ -23,7 +23,9 @@ export function formatOf (locale: string): Format {
   const number = new Intl.NumberFormat(locale)
   const time = new Intl.DateTimeFormat(locale, { dateStyle: 'medium', timeStyle: 'short' })
   const day = new Intl.DateTimeFormat(locale, { dateStyle: 'medium' })
-  const relative = new Intl.RelativeTimeFormat(locale, { numeric: 'auto' })
+  // Not `numeric: 'auto'`, which calls 24 hours a yesterday: what was 47 hours ago may be two days before today.
+  const relative = new Intl.RelativeTimeFormat(locale)
+  const justNow = new Intl.RelativeTimeFormat(locale, { numeric: 'auto' }).format(0, 'second')
   const list = new Intl.ListFormat(locale, { type: 'unit', style: 'narrow' })
   const unit = (value: number, name: string, digits = 0): string =>
     new Intl.NumberFormat(locale, { style: 'unit', unit: name, unitDisplay: 'short', maximumFractionDigits: digits }).format(value)
@@ -37,7 +39,8 @@ export function formatOf (locale: string): Format {
     ago (iso, now) {
       const ms = Date.parse(iso) - now
       const [name, size] = UNITS.find(([, size]) => Math.abs(ms) >= size) ?? ['second', 1000] as const
-      return relative.format(Math.trunc(ms / size), name)
+      const count = Math.trunc(ms / size)
+      return count === 0 ? justNow : relative.format(count, name)
     },
     span (ms) {
       const at = Math.max(0, UNITS.findIndex(([, size]) => ms >= size))
