@@ -17,10 +17,16 @@ export function snippetsOf ({ plaintextKey, access, url, header }: SnippetInput)
   const name = bearer ? 'Authorization' : header.replace(/(^|-)[a-z]/g, (start) => start.toUpperCase()).replace('Api', 'API')
   const scheme = bearer ? 'Bearer ' : ''
   return [
-    { name: 'curl', code: `API_KEY=${shell(plaintextKey)}\ncurl -H "${name}: ${scheme}$API_KEY" ${shell(url)}` },
+    { name: 'curl', code: forCurl() },
     { name: 'JavaScript', code: access === 'secret' ? forNode() : forBrowser() },
     { name: 'Python', code: forPython() }
   ]
+
+  function forCurl (): string {
+    // Brackets and braces in a URL are patterns to curl, unless it is told.
+    const asItIs = /[[\]{}]/.test(url) ? '-g ' : ''
+    return `API_KEY=${shell(plaintextKey)}\ncurl ${asItIs}-H "${name}: ${scheme}$API_KEY" ${shell(url)}`
+  }
 
   function forNode (): string {
     const key = bearer ? '`Bearer ${process.env.API_KEY}`' : 'process.env.API_KEY' // eslint-disable-line no-template-curly-in-string
