@@ -4,6 +4,9 @@ import { useSettings } from '../settings.js'
 import { Field, Select } from '../widgets/field.js'
 import { expiryChoices, type ExpiryChoice } from './expiry.js'
 
+/** Of the years that a time in the account routes can name; without an end, a browser lets six digits be typed. */
+const LAST_DAY = '9999-12-31'
+
 export interface Expiry { readonly choice: ExpiryChoice, readonly day: string }
 
 export function ExpiryField ({ policy, value, onChange, fault }: {
@@ -25,7 +28,7 @@ export function ExpiryField ({ policy, value, onChange, fault }: {
         <Field label={say('issue.expiry.day')} fault={fault} hint={most === null ? undefined : say('issue.expiry.most', { span: format.span(most * 1000) })}>
           {(control) => (
             <input
-              {...control} type='date' value={value.day} min={dayOf(0)} max={most === null ? undefined : dayOf(most)}
+              {...control} type='date' value={value.day} min={dayOf(0)} max={most === null ? LAST_DAY : dayOf(most)}
               onInput={(event) => { onChange({ ...value, day: event.currentTarget.value }) }}
             />
           )}
