@@ -72,7 +72,6 @@ export function accountApi ({ base, getToken, headers, fetch, timeout }: ApiSett
           ...(idempotencyKey !== undefined && { 'idempotency-key': idempotencyKey })
         },
         ...(body !== undefined && { body: JSON.stringify(body) }),
-        cache: 'no-store',
         signal: AbortSignal.timeout(timeout)
       })
     } catch (error) {
