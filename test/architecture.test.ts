@@ -1,23 +1,33 @@
 // Imports run one way, vendors stay behind their fences, files stay small: the rules of the house, held by a test.
-import { readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import t from 'tap'
 
 const lib = join(import.meta.dirname, '..', 'lib')
 interface Import { readonly to: string, readonly kind: 'value' | 'type' | 'dynamic' }
-const IMPORT = /^(?:import|export) (type )?(?:[^'\n]*?(?:\n[^']*?)?)from '([^']+)'|\bimport\('([^']+)'\)|^import '([^']+)'/gm
+const IMPORT = /^(?:import|export) (type )?(?:[^'\n]*?(?:\n[^']*?)?)from '([^']+)'|\bimport\('([^']+)'\)|^@?import '([^']+)'/gm
+
+function filesOf (ours: RegExp): Map<string, { readonly text: string, readonly imports: readonly Import[] }> {
+  return new Map(readdirSync(lib, { recursive: true }).map(String).filter((name) => ours.test(name)).map((name) => {
+    const text = readFileSync(join(lib, name), 'utf8')
+    const imports = [...text.matchAll(IMPORT)].map(([, type, from, dynamic, bare]): Import => {
+      const target = (from ?? dynamic ?? bare)!
+      const to = target.startsWith('.') ? sourceOf(relative(lib, join(lib, dirname(name), target))) : target
+      return { to, kind: dynamic !== undefined ? 'dynamic' : type !== undefined ? 'type' : 'value' }
+    })
+    return [name, { text, imports }] as const
+  }))
+}
+
+/** The file that an import of `name` means. */
+function sourceOf (name: string): string {
+  const sources = ['.ts', '.tsx', '.d.ts'].map((ending) => name.replace(/\.js$/, ending))
+  return sources.find((source) => existsSync(join(lib, source))) ?? sources[0]!
+}
 
 /** The page's sources are a browser's, and have rules of their own below. */
-const OURS = /^(?!dashboard\/(page|files)\/).*(?<!\.d)\.ts$/
-const files = new Map(readdirSync(lib, { recursive: true }).map(String).filter((name) => OURS.test(name)).map((name) => {
-  const text = readFileSync(join(lib, name), 'utf8')
-  const imports = [...text.matchAll(IMPORT)].map(([, type, from, dynamic, bare]): Import => {
-    const target = (from ?? dynamic ?? bare)!
-    const to = target.startsWith('.') ? relative(lib, join(lib, dirname(name), target)).replace(/\.js$/, '.ts') : target
-    return { to, kind: dynamic !== undefined ? 'dynamic' : type !== undefined ? 'type' : 'value' }
-  })
-  return [name, { text, imports }] as const
-}))
+const files = filesOf(/^(?!dashboard\/(page|files)\/).*(?<!\.d)\.ts$/)
+const pageFiles = filesOf(/^dashboard\/page\/.*\.(tsx?|css)$/)
 
 /** Layers from the top: a file may import what stands further down, or what stands beside it in its own folder. */
 const LAYERS: ReadonlyArray<readonly string[]> = [
@@ -72,6 +82,9 @@ const FENCES: Record<string, (file: string, kind: Import['kind']) => boolean> = 
   'node:http2': (file, kind) => file.startsWith('http/') && kind === 'type',
   'node:timers': () => true
 }
+/** As long as there are words. */
+const TEXTS = 'dashboard/page/text.ts'
+const codeOf = (text: string): string => text.replace(/\/\*[^]*?\*\/|^\s*\/\/.*$/gm, '')
 const vendorOf = (name: string): string => name.split('/').slice(0, name.startsWith('@') ? 2 : 1).join('/')
 
 t.test('imports run one way, from index to the leaves', async (t) => {
@@ -88,18 +101,19 @@ t.test('imports run one way, from index to the leaves', async (t) => {
 })
 
 t.test('every import of ours is a file of ours, and none goes round', async (t) => {
+  const all = new Map([...files, ...pageFiles, ...filesOf(/^dashboard\/element\.d\.ts$/)])
   const done = new Set<string>()
   const visit = (file: string, path: readonly string[]): void => {
     if (path.includes(file)) t.fail([...path, file].join(' → '))
     if (path.includes(file) || done.has(file)) return
-    for (const { to } of files.get(file)!.imports.filter(({ to }) => to.endsWith('.ts'))) {
-      if (files.has(to)) visit(to, [...path, file])
+    for (const { to } of all.get(file)!.imports.filter(({ to }) => /\.tsx?$|^dashboard\//.test(to))) {
+      if (all.has(to)) visit(to, [...path, file])
       else t.fail(`${file} imports ${to}, which is missing`)
     }
     done.add(file)
   }
-  for (const file of files.keys()) visit(file, [])
-  t.equal(done.size, files.size)
+  for (const file of all.keys()) visit(file, [])
+  t.equal(done.size, all.size)
 })
 
 t.test('vendors stay behind their fences', async (t) => {
@@ -111,17 +125,32 @@ t.test('vendors stay behind their fences', async (t) => {
 })
 
 t.test('every import was seen: none is written in a way that this test does not read', async (t) => {
-  for (const [file, { text, imports }] of files) {
-    const code = text.replace(/\/\*[^]*?\*\/|^\s*\/\/.*$/gm, '')
-    t.equal(imports.filter(({ kind }) => kind !== 'dynamic').length, [...code.matchAll(/(?:^|\s)from '/g)].length, file)
+  for (const [file, { text, imports }] of [...files, ...pageFiles]) {
+    const code = codeOf(text)
+    t.equal(imports.filter(({ kind }) => kind !== 'dynamic').length, [...code.matchAll(/(?:^|\s)(from|@import|import) ['"]/g)].length, file)
     t.notMatch(code, /\brequire\(|createRequire|import\((?!')/, file)
   }
 })
 
 t.test('a file begins with a comment that says its job, has at most 200 lines, and keeps no state of the module', async (t) => {
-  for (const [file, { text }] of files) {
-    t.match(text.replace('#!/usr/bin/env node\n', ''), /^\/\/ \S.*[.:]\n/, file)
-    t.ok(text.trimEnd().split('\n').length <= 200, `${file} has ${text.split('\n').length} lines`)
+  for (const [file, { text }] of [...files, ...pageFiles]) {
+    t.match(text.replace('#!/usr/bin/env node\n', ''), /^(\/\/ \S.*[.:]|\/\* \S.*[.:] \*\/)\n/, file)
+    if (file !== TEXTS) t.ok(text.trimEnd().split('\n').length <= 200, `${file} has ${text.split('\n').length} lines`)
     t.notMatch(text, /^(export )?(let|var) /m, file)
+  }
+})
+
+t.test('the page is bundled of its own files and two packages: of the rest of lib it knows types', async (t) => {
+  for (const [file, { imports }] of pageFiles) {
+    for (const { to, kind } of imports) {
+      t.ok(pageFiles.has(to) || (kind === 'type' && to.endsWith('.ts')) || ['preact', 'uplot'].includes(vendorOf(to)), `${file}: ${kind} import of ${to}`)
+    }
+  }
+})
+
+t.test('the page writes no markup as text, and keeps nothing where others or the next visitor find it', async (t) => {
+  for (const [file, { text }] of pageFiles) {
+    t.notMatch(codeOf(text), /innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function/i, file)
+    t.notMatch(codeOf(text), /localStorage|sessionStorage|indexedDB|document\.cookie|\bcookieStore|\bcaches\.|\bhistory\.|pushState/, file)
   }
 })
