@@ -23,6 +23,9 @@ const SECTIONS: ReadonlyArray<{ name: Section, Body: ComponentType }> = [
 /** `unknown`: nothing was answered yet. `lost`: somebody was signed in, and no longer is. */
 type Session = 'unknown' | 'in' | 'out' | 'lost'
 
+/** ms from a browser's word that it is online to requests that get through. */
+const SETTLES = 1000
+
 export function App (props: Omit<Settings, 'generation' | 'announce' | 'onRead'>) {
   const { say, features, signInUrl, tell } = props
   const [session, setSession] = useState<Session>('unknown')
@@ -59,10 +62,13 @@ export function App (props: Omit<Settings, 'generation' | 'announce' | 'onRead'>
       removeEventListener('focus', back)
     }
   }, [gone])
-  const wasOffline = useRef(false)
+  const wasOffline = useRef(offline)
   useEffect(() => {
-    if (wasOffline.current && !offline) setGeneration((number) => number + 1)
+    if (wasOffline.current === offline) return
     wasOffline.current = offline
+    if (offline) return
+    const timer = setTimeout(() => { setGeneration((number) => number + 1) }, SETTLES)
+    return () => { clearTimeout(timer) }
   }, [offline])
 
   const settings = useMemo<Settings>(() => ({

@@ -10,7 +10,8 @@ export function Loading<T> ({ loaded, rows, children }: { loaded: Loaded<T>, row
   const { value, failure, loading, reload } = loaded
   return (
     <div aria-busy={loading}>
-      <FailureNotice failure={failure} onRetry={() => { reload() }} />
+      {/* That nobody is signed in any more is told once, above everything. */}
+      <FailureNotice failure={failure?.kind === 'signed-out' ? null : failure} onRetry={() => { reload() }} />
       {value !== null && children(value)}
       {value === null && failure === null && (
         <div class='skeleton'>

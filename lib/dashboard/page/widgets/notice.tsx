@@ -18,7 +18,7 @@ export function FailureNotice ({ failure, onRetry }: { failure: ApiError | null,
     <div class='notice bad' part='notice' role='alert'>
       <p>{failureText(settings, failure)}</p>
       {failure.kind === 'signed-out' && signInUrl !== null && <SignInLink url={signInUrl} />}
-      {onRetry !== undefined && failure.kind !== 'signed-out' && <button type='button' part='button' onClick={onRetry}>{say('retry')}</button>}
+      {onRetry !== undefined && <button type='button' part='button' onClick={onRetry}>{say('retry')}</button>}
     </div>
   )
 }
