@@ -43,6 +43,8 @@ export const ENGLISH = {
   'error.API_KEY_NOT_ACTIVE': 'The key changed meanwhile, so this is not possible. Close this and look at it again.',
   'error.ACCOUNT_SUSPENDED': 'The account is suspended.',
 
+  'fault.line': 'Line {line}: {rule}',
+
   'environment.live': 'Live',
   'environment.test': 'Test',
   'access.secret': 'Secret',

@@ -8,7 +8,7 @@ import { Choices, Field } from '../widgets/field.js'
 import { FailureNotice } from '../widgets/notice.js'
 import { expiresAtOf, expiryChoices } from './expiry.js'
 import { ExpiryField } from './expiry-field.js'
-import { focusFirstFault, type Faults } from './faults.js'
+import { faultOf, focusFirstFault, type Faults } from './faults.js'
 import { linesOf } from './lines.js'
 import { Restrictions } from './restrictions.js'
 import { ScopesField, type Scopes } from './scopes-field.js'
@@ -26,7 +26,7 @@ export function CreateDialog ({ policy, onIssued, onClose }: { policy: AccountPo
   const [ips, setIps] = useState('')
   const [expiry, setExpiry] = useState({ choice: expiryChoices(policy).first, day: '' })
   const { failure } = creating
-  const fault = (field: keyof Faults): string | null => faults[field] ?? (failure?.field === field ? failure.message : null)
+  const fault = (field: keyof Faults): string | null => faults[field] ?? faultOf(failure, field, say)
 
   const submit = async (): Promise<void> => {
     const found: Faults = {

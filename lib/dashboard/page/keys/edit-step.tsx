@@ -4,7 +4,7 @@ import { useSettings } from '../settings.js'
 import { useChange } from '../use-change.js'
 import { Field } from '../widgets/field.js'
 import { FailureNotice } from '../widgets/notice.js'
-import { focusFirstFault, type Faults } from './faults.js'
+import { faultOf, focusFirstFault, type Faults } from './faults.js'
 import { linesOf } from './lines.js'
 import { Restrictions } from './restrictions.js'
 import { ScopesField, type Scopes } from './scopes-field.js'
@@ -20,7 +20,7 @@ export function EditStep ({ apiKey, policy, onDone, onBack }: StepProps) {
   const [origins, setOrigins] = useState(apiKey.allowedOrigins.join('\n'))
   const [ips, setIps] = useState(apiKey.allowedIps.join('\n'))
   const [faults, setFaults] = useState<Faults>({})
-  const fault = (field: keyof Faults): string | null => faults[field] ?? (failure?.field === field ? failure.message : null)
+  const fault = (field: keyof Faults): string | null => faults[field] ?? faultOf(failure, field, say)
   const secret = apiKey.access === 'secret'
 
   const submit = async (): Promise<void> => {

@@ -5,7 +5,7 @@ import { useChange } from '../use-change.js'
 import { FailureNotice } from '../widgets/notice.js'
 import { expiresAtOf, expiryChoices } from './expiry.js'
 import { ExpiryField } from './expiry-field.js'
-import { focusFirstFault } from './faults.js'
+import { faultOf, focusFirstFault } from './faults.js'
 import type { StepProps } from './step.js'
 
 export function RenewStep ({ apiKey, policy, onDone, onBack }: StepProps) {
@@ -38,7 +38,7 @@ export function RenewStep ({ apiKey, policy, onDone, onBack }: StepProps) {
       <FailureNotice failure={failure?.field == null ? failure : null} />
       <ExpiryField
         policy={policy} value={expiry} onChange={setExpiry}
-        fault={missing ? say('issue.expiry.missing') : failure?.field === 'expiresAt' ? failure.message : null}
+        fault={missing ? say('issue.expiry.missing') : faultOf(failure, 'expiresAt', say)}
       />
       <div class='buttons'>
         <button type='button' part='button' onClick={onBack}>{say('cancel')}</button>

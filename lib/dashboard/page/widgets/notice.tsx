@@ -1,4 +1,5 @@
 // Tells what went wrong, and what to do about it.
+import { useEffect, useRef } from 'preact/hooks'
 import type { ApiError } from '../api.js'
 import { useSettings, type Settings } from '../settings.js'
 import type { TextName } from '../text.js'
@@ -12,10 +13,13 @@ export function failureText ({ say, format }: Settings, { kind, code, message, r
 /** @param onRetry where trying again is one click */
 export function FailureNotice ({ failure, onRetry }: { failure: ApiError | null, onRetry?: (() => void) | undefined }) {
   const settings = useSettings()
+  const notice = useRef<HTMLDivElement>(null)
+  // Whoever pressed a button at the end of a long form does not see its beginning.
+  useEffect(() => { if (onRetry === undefined) notice.current?.scrollIntoView({ block: 'nearest' }) }, [failure])
   if (failure === null) return null
   const { say, signInUrl } = settings
   return (
-    <div class='notice bad' part='notice' role='alert'>
+    <div class='notice bad' part='notice' role='alert' ref={notice}>
       <p>{failureText(settings, failure)}</p>
       {failure.kind === 'signed-out' && signInUrl !== null && <SignInLink url={signInUrl} />}
       {onRetry !== undefined && <button type='button' part='button' onClick={onRetry}>{say('retry')}</button>}
