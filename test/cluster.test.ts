@@ -40,8 +40,9 @@ t.test('the cluster example', leftOut(whyNoPostgres()), async (t) => {
     t.match(second, { status: 201, json: { action: 'rotated', revokedPublicIds: [first.json.apiKey.publicId] } })
     const next = second.json.plaintextKey as string
     // Within the five seconds of `maxDelay` in any case, and by the channel long before.
-    while ((await call(key)).status === 200);
-    const refused = [await call(key), await call(key), await call(key), await call(key)]
+    const since: Answer[] = []
+    while (since.length < 4 || since.slice(-4).some(({ status }) => status === 200)) since.push(await call(key))
+    const refused = since.slice(-4)
     t.same(refused.map(({ status, json }) => [status, json.code]), Array(4).fill([401, 'INVALID_API_KEY']))
     t.same(new Set(refused.map(({ headers }) => headers['x-instance'])), new Set(['a', 'b']), 'by both')
 
