@@ -101,13 +101,15 @@ async function askResolver<T> (
     fresh: !isSafe(request.method),
     signal: abort.signal
   }
+  let answer: T | null
   try {
-    return checkAnswer(wanted, await within(timeout, (async () => await call(ask))(), () => new Error(`The session resolver gave no answer in ${timeout} ms.`)))
+    answer = checkAnswer(wanted, await within(timeout, (async () => await call(ask))(), () => new Error(`The session resolver gave no answer in ${timeout} ms.`)))
   } catch (error) {
     throw sessionUnavailable(error)
   } finally {
     abort.abort()
   }
+  return answer
 }
 
 function checkAnswer<T> ({ name, is }: Wanted<T>, answer: unknown): T | null {
