@@ -330,27 +330,37 @@ const noPython = spawnSync('python3', ['--version']).status === 0 ? false : 'pyt
 /** What a shell, a program or curl may mistake for its own. */
 const QUERY = '?it\'s="quoted"&back\\slash=$HOME&list[]={a,b}&tick=`id`&percent=%20%27'
 
-/** A host whose route answers what was asked, by whom; and the programs of its page for a key. */
-async function programs (t: Test, header: string, access: 'secret' | 'publishable'): Promise<{ codes: Record<string, string>, told: object, made: Made }> {
+interface Programs {
+  codes: Record<string, string>
+  made: Made
+  /** What the host was asked by the key, with nothing encoded. */
+  asked: string[]
+}
+
+/** The page's programs for a key, and a host whose route answers them with the key's id. */
+async function programs (t: Test, header: string, access: 'secret' | 'publishable'): Promise<Programs> {
+  const asked: string[] = []
   const { app, origin } = await hosted(t, { headers: [header], keys: { origins: 'optional' } }, {
     before: (app) => {
-      app.get('/v1/blocks', { config: { apiKey: { allowPublishable: true } } }, async ({ apiKey, raw: { url } }) => ({ publicId: apiKey.publicId, query: decodeURIComponent(url!) }))
+      app.get('/v1/blocks', { config: { apiKey: { allowPublishable: true } } }, async ({ apiKey: { publicId }, raw: { url } }) => {
+        asked.push(decodeURIComponent(url!))
+        return { publicId }
+      })
     }
   })
   const made = await makeKey(app, { access })
   const snippets = snippetsOf({ plaintextKey: made.plaintext, access, url: `${origin}/v1/blocks${QUERY}`, header })
-  const told = { publicId: made.publicId, query: decodeURIComponent(`/v1/blocks${QUERY}`) }
-  return { codes: Object.fromEntries(snippets.map(({ name, code }) => [name, code])), told, made }
+  return { codes: Object.fromEntries(snippets.map(({ name, code }) => [name, code])), made, asked }
 }
 
 for (const header of ['x-api-key', 'authorization', 'X-Acme-Token']) {
   t.test(`the programs that are shown call the API as they are pasted, by ${header}`, { skip: noCurl || noPython }, async (t) => {
-    const { codes, told, made } = await programs(t, header, 'secret')
+    const { codes, made, asked } = await programs(t, header, 'secret')
     const folder = t.testdir()
     t.strictSame(Object.keys(codes), ['curl', 'JavaScript', 'Python'])
     const files = { JavaScript: 'example.mjs', Python: 'example.py' }
     await Promise.all([
-      paste(codes.curl!).then(({ output }) => { t.strictSame(JSON.parse(output), told) }),
+      paste(codes.curl!).then(({ output }) => { t.strictSame(JSON.parse(output), { publicId: made.publicId }) }),
       ...Object.entries(files).map(async ([name, file]) => {
         const code = codes[name]!
         writeFileSync(join(folder, file), code)
@@ -364,17 +374,19 @@ for (const header of ['x-api-key', 'authorization', 'X-Acme-Token']) {
         t.notMatch(refused, /^200 /, `${name} with another key`)
       })
     ])
+    t.strictSame(asked, Array(3).fill(decodeURIComponent(`/v1/blocks${QUERY}`)))
   })
 }
 
 t.test('a publishable key stands in the program itself, which a browser runs', async (t) => {
   for (const header of ['x-api-key', 'authorization']) {
-    const { codes, made } = await programs(t, header, 'publishable')
+    const { codes, made, asked } = await programs(t, header, 'publishable')
     t.notMatch(codes.JavaScript, /process\.env/)
     t.match(codes.JavaScript, made.plaintext)
     const { output } = await paste(`node --input-type=module <<'END'\n${codes.JavaScript!}\nEND`)
     t.match(output, /^200 /)
     t.match(output, made.publicId)
+    t.strictSame(asked, [decodeURIComponent(`/v1/blocks${QUERY}`)])
   }
 })
 
