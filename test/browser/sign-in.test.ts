@@ -2,10 +2,10 @@
 import type { Browser, Page } from 'playwright-core'
 import t, { type Test } from 'tap'
 import { checkAccessibility, inWindow, shoot, startBrowser, whyNoBrowser, type WindowSettings } from '../helpers/browser.js'
+import { enter, PASSWORD, signUp } from '../helpers/key-page.js'
 import { leftOut } from '../helpers/left-out.js'
 import { startQuickstart } from '../helpers/quickstart.js'
 
-const PASSWORD = 'correct horse battery'
 const WRONG = 'Invalid email or password'
 
 t.setTimeout(120_000)
@@ -17,7 +17,7 @@ t.test('the login pages', leftOut(whyNoBrowser()), async (t) => {
 
   await t.test('whoever signs up is signed in, and led to the keys', async (t) => {
     await inWindow(t, browser, { origin }, async (page) => {
-      await signUp(page, 'ada@example.com')
+      await signUp(page, 'Ada Lovelace')
       await page.getByRole('button', { name: 'Create key' }).waitFor()
       t.match(await page.context().cookies(), [{ name: 'better-auth.session_token', httpOnly: true, sameSite: 'Lax' }])
     })
@@ -30,7 +30,7 @@ t.test('the login pages', leftOut(whyNoBrowser()), async (t) => {
       t.equal(new URL(page.url()).pathname, '/api-key')
       await page.getByRole('link', { name: 'Sign in' }).click()
       await page.waitForURL('/sign-in')
-      await enter(page, 'ada@example.com', PASSWORD)
+      await enter(page, 'ada.lovelace@example.com')
       await page.waitForURL('/api-key')
       await page.getByRole('link', { name: 'Sign out' }).click()
       await page.waitForURL('/sign-out')
@@ -42,13 +42,13 @@ t.test('the login pages', leftOut(whyNoBrowser()), async (t) => {
   await t.test('a wrong password is answered with its reason, and the right one leads on', async (t) => {
     await inWindow(t, browser, { origin, complaints: ['401 POST /api/auth/sign-in/email'] }, async (page) => {
       await page.goto('/sign-in')
-      await enter(page, 'ada@example.com', 'wrong')
+      await enter(page, 'ada.lovelace@example.com', 'wrong')
       await page.getByRole('alert').getByText(WRONG).waitFor()
       t.strictSame(await page.context().cookies(), [], 'nobody is signed in')
-      t.equal(await page.getByLabel('E-mail').inputValue(), 'ada@example.com', 'what was typed is still there')
+      t.equal(await page.getByLabel('E-mail').inputValue(), 'ada.lovelace@example.com', 'what was typed is still there')
       await checkAccessibility(t, page, 'with the reason')
       await shoot(page, 'sign-in-wrong-password')
-      await enter(page, 'ada@example.com', PASSWORD)
+      await enter(page, 'ada.lovelace@example.com')
       await page.waitForURL('/api-key')
     })
   })
@@ -59,12 +59,12 @@ t.test('the login pages', leftOut(whyNoBrowser()), async (t) => {
       await page.goto('/sign-up')
       await page.getByLabel('Name').fill('Ada')
       await page.context().setOffline(true)
-      await enter(page, 'ada@example.com', PASSWORD)
+      await enter(page, 'ada.lovelace@example.com')
       await page.getByRole('alert').getByText('The server gave no answer. Try again.').waitFor()
       await page.context().setOffline(false)
       await page.keyboard.press('Enter')
       await page.getByRole('alert').getByText('User already exists').waitFor()
-      await enter(page, 'byron@example.com', PASSWORD)
+      await enter(page, 'byron@example.com')
       await page.waitForURL('/api-key')
     })
   })
@@ -97,7 +97,7 @@ t.test('the login pages', leftOut(whyNoBrowser()), async (t) => {
       })
       await page.goto('/sign-up')
       await page.getByLabel('Name').fill('Edsger')
-      await enter(page, 'edsger@example.com', PASSWORD)
+      await enter(page, 'edsger@example.com')
       await page.getByRole('button').click()
       release()
       await page.waitForURL('/api-key')
@@ -118,7 +118,7 @@ t.test('the login pages', leftOut(whyNoBrowser()), async (t) => {
   await t.test('signing out ends the session', async (t) => {
     await inWindow(t, browser, { origin }, async (page) => {
       await page.goto('/sign-in')
-      await enter(page, 'ada@example.com', PASSWORD)
+      await enter(page, 'ada.lovelace@example.com')
       await page.waitForURL('/api-key')
       const cookies = await page.context().cookies()
       const keysOf = async (): Promise<number> => (await quickstart.request('GET', '/api/v1/me/api-keys', {
@@ -137,14 +137,14 @@ t.test('the login pages', leftOut(whyNoBrowser()), async (t) => {
   await t.test('the server goes by localhost too, and by no other name', async (t) => {
     const local = origin.replace('127.0.0.1', 'localhost')
     await inWindow(t, browser, { origin: local }, async (page) => {
-      await signUp(page, 'barbara@example.com')
+      await signUp(page, 'Barbara Liskov')
       await page.goto('/sign-out')
       await page.getByRole('button').click()
       await page.waitForURL('/sign-in')
     })
     for (const stranger of ['http://localhost:1', `${local}.other.example`, 'null']) {
       const { status } = await quickstart.request('POST', '/api/auth/sign-in/email', {
-        headers: { origin: stranger, 'sec-fetch-site': 'cross-site' }, body: { email: 'ada@example.com', password: PASSWORD }
+        headers: { origin: stranger, 'sec-fetch-site': 'cross-site' }, body: { email: 'ada.lovelace@example.com', password: PASSWORD }
       })
       t.equal(status, 403, stranger)
     }
@@ -178,20 +178,6 @@ async function looksRight (t: Test, browser: Browser, settings: WindowSettings, 
       await shoot(page, `${name}-${variant}`)
     }
   })
-}
-
-async function signUp (page: Page, email: string): Promise<void> {
-  await page.goto('/sign-up')
-  await page.getByLabel('Name').fill('Ada Lovelace')
-  await enter(page, email, PASSWORD)
-  await page.waitForURL('/api-key')
-}
-
-/** Fills in the rest of the form and sends it off. */
-async function enter (page: Page, email: string, password: string): Promise<void> {
-  await page.getByLabel('E-mail').fill(email)
-  await page.getByLabel('Password').fill(password)
-  await page.getByRole('button').click()
 }
 
 /** The label or text of what the next Tab leads to. */

@@ -104,9 +104,10 @@ export async function checkAccessibility (t: Test, page: Page, name: string): Pr
     `${id} (${help}) at ${target.flat().join(' > ')}: ${failureSummary.replace(/\s*\n\s*/g, ' ')}`)), [], `${name}: accessible`)
 }
 
-/** Writes the whole page to test/browser/screenshots/NAME.png, for a person to look at. */
+/** Writes the whole page, or the window where a dialog covers it, to test/browser/screenshots/NAME.png, for a person to look at. */
 export async function shoot (page: Page, name: string): Promise<void> {
-  await page.screenshot({ path: join(SCREENSHOTS, `${name}.png`), fullPage: true, animations: 'disabled' })
+  const fullPage = await page.locator('dialog[open]').count() === 0
+  await page.screenshot({ path: join(SCREENSHOTS, `${name}.png`), fullPage, animations: 'disabled' })
 }
 
 function program (): string | null {
