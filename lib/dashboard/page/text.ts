@@ -174,6 +174,7 @@ export const ENGLISH = {
   'rotate.default.text': 'The new key takes its place, and the old one ends at once. To let it work on for a while, rotate it under “Manage”.',
   'renew.title': 'Renew “{label}”',
   'renew.text': 'The same key, with a new expiry. It now ends {time}.',
+  'renew.text.never': 'The same key, with an expiry. It has none now.',
   'renew.text.ended': 'The same key, with a new expiry. It ended {time}.',
   'renew.submit': 'Renew key',
   'disable.title': 'Disable “{label}”?',

@@ -4,6 +4,7 @@ import { calledSinceRotation, endedAt } from '../key-facts.js'
 import { useSettings } from '../settings.js'
 import { useNow } from '../use-now.js'
 import { Ago } from '../widgets/time.js'
+import { Words } from '../widgets/words.js'
 
 export function Kind ({ apiKey: { environment, access } }: { apiKey: ApiKey }) {
   const { say } = useSettings()
@@ -14,7 +15,7 @@ export function ScopeList ({ scopes }: { scopes: readonly string[] | null }) {
   const { say } = useSettings()
   if (scopes === null) return <span>{say('key.scopes.all')}</span>
   if (scopes.length === 0) return <span class='quiet'>{say('none')}</span>
-  return <ul class='scopes'>{scopes.map((scope) => <li key={scope}><code>{scope}</code></li>)}</ul>
+  return <ul class='scopes'>{scopes.map((scope) => <li key={scope}><code class='wrap'><Words text={scope} /></code></li>)}</ul>
 }
 
 /** The status in a word; of a key that is about to end, when, and whether anybody still calls it. */

@@ -34,7 +34,7 @@ export function RenewStep ({ apiKey, policy, onDone, onBack }: StepProps) {
         submit()
       }}
     >
-      <p>{say(status === 'expired' ? 'renew.text.ended' : 'renew.text', { time: expiresAt === null ? say('never').toLowerCase() : format.time(expiresAt) })}</p>
+      <p>{expiresAt === null ? say('renew.text.never') : say(status === 'expired' ? 'renew.text.ended' : 'renew.text', { time: format.time(expiresAt) })}</p>
       <FailureNotice failure={failure?.field == null ? failure : null} />
       <ExpiryField
         policy={policy} value={expiry} onChange={setExpiry}

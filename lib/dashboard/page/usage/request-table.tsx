@@ -4,6 +4,7 @@ import type { UsageRequest } from '../answers.js'
 import { Moment } from '../moment.js'
 import { useSettings } from '../settings.js'
 import { Table, type Column } from '../widgets/table.js'
+import { Words } from '../widgets/words.js'
 
 /** A client that did not wait for the answer. */
 const HUNG_UP = 499
@@ -21,7 +22,7 @@ export function RequestTable ({ title, requests, truncated, failures = false }: 
       title: say('usage.key'),
       cell: ({ label, environment }) => <><span class='wrap'>{label}</span> <span class={`badge ${environment}`}>{say(`environment.${environment}`)}</span></>
     },
-    { name: 'route', title: say('usage.route'), cell: ({ method, route }) => <code class='wrap'>{method} {route}</code> },
+    { name: 'route', title: say('usage.route'), cell: ({ method, route }) => <code class='wrap'>{method} <Words text={route} /></code> },
     {
       name: 'result',
       title: say('usage.result'),
@@ -29,7 +30,7 @@ export function RequestTable ({ title, requests, truncated, failures = false }: 
         <>
           <span class={status < 400 ? '' : 'failed'}>{status}</span>
           {status === HUNG_UP && <small>{say('usage.hung-up')}</small>}
-          {failureCode !== null && !failures && <small class='wrap'>{failureCode}</small>}
+          {failureCode !== null && !failures && <small class='wrap'><Words text={failureCode} /></small>}
         </>
       )
     },
@@ -62,5 +63,5 @@ export function RequestTable ({ title, requests, truncated, failures = false }: 
 
 function Code ({ text }: { text: string | null }) {
   const { say } = useSettings()
-  return text === null ? <span class='quiet'>{say('none')}</span> : <code class='wrap'>{text}</code>
+  return text === null ? <span class='quiet'>{say('none')}</span> : <code class='wrap'><Words text={text} /></code>
 }
