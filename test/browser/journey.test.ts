@@ -3,9 +3,9 @@ import { execFile } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import t, { type Test } from 'tap'
-import { inWindow, startBrowser, whyNoBrowser } from '../helpers/browser.js'
-import { enter, everythingKept, focused, manage, rowOf, shownKey, signUp, storeKey, tabs } from '../helpers/key-page.js'
+import t from 'tap'
+import { inWindow, startBrowser, stepsOf, whyNoBrowser } from '../helpers/browser.js'
+import { cells, everythingKept, focused, manage, rowOf, shownKey, signUp, storeKey, tabs } from '../helpers/key-page.js'
 import { leftOut } from '../helpers/left-out.js'
 import { startQuickstart } from '../helpers/quickstart.js'
 
@@ -20,17 +20,12 @@ t.test('the journey of a customer', leftOut(whyNoBrowser()), async (t) => {
   const call = async (key: string) => await quickstart.request('GET', '/api/v1/blocks', { headers: { 'x-api-key': key } })
 
   // One window for all of it, so that nothing is forgotten between two steps; each builds on those before.
-  await inWindow(t, browser, { origin, complaints: ['401 GET /api-key/token'] }, async (page) => {
-    const step = async (claim: string, run: (t: Test) => Promise<void>): Promise<void> => {
-      let done = false
-      await t.test(claim, async (t) => {
-        await run(t)
-        done = true
-      })
-      if (!done) throw new Error(`what follows builds on: ${claim}`)
-    }
+  await inWindow(t, browser, { origin }, async (page) => {
+    const step = stepsOf(t)
     /** As whoever is signed in in this window. */
     const me = async (path: string): Promise<any> => await (await page.request.get(`/api/v1/me${path}`)).json()
+    const tab = async (name: string): Promise<void> => { await page.getByRole('tab', { name }).click() }
+    const cellsOf = async (title: string): Promise<string[][]> => await cells(page, title)
     const dialog = page.getByRole('dialog')
     const button = (name: string) => page.getByRole('button', { name, exact: true })
     let defaultKey = ''
@@ -93,6 +88,24 @@ t.test('the journey of a customer', leftOut(whyNoBrowser()), async (t) => {
       t.notOk(kept.includes(defaultKey))
       t.ok(kept.includes(defaultKey.slice(-4)), 'its last characters tell it from others')
       t.equal((await call(defaultKey)).status, 200, 'and it works')
+    })
+
+    await step('what was called is on the page of usage: in sum, over time, and one by one', async (t) => {
+      t.equal((await quickstart.request('GET', '/api/v1/blocks/2000000', { headers: { 'x-api-key': defaultKey } })).status, 404)
+      await tab('Usage')
+      await page.getByRole('img', { name: /^5 requests, 1 of them failures, from / }).waitFor()
+      t.strictSame(await page.getByRole('definition').allTextContents(), ['5', '1', '20%', '1'], 'requests, failures, their rate, keys')
+      await page.getByText('Show as a table').click()
+      const slots = await cellsOf('Requests and failures over time')
+      t.strictSame([1, 2].map((column) => slots.reduce((sum, slot) => sum + Number(slot[column]), 0)), [5, 1])
+      const recent = await cellsOf('Recent requests')
+      t.strictSame(recent.map(([, key, route]) => `${key} ${route}`), [
+        'Default Live GET /api/v1/blocks/:number', ...Array(4).fill('Default Live GET /api/v1/blocks')
+      ], 'the newest first')
+      t.match(recent.map(([, , , status]) => status), [/^404/, '200', '200', '200', '200'])
+      for (const [,,,, duration] of recent) t.match(duration, /^\d+(\.\d)? ms$/)
+      t.match(await cellsOf('Recent failures'), [[/./, 'Default Live', 'GET /api/v1/blocks/:number', '404', /ms$/, 'BLOCK_NOT_FOUND', /./]])
+      await tab('Keys')
     })
 
     await step('the keyboard alone makes a named key', async (t) => {
@@ -197,30 +210,29 @@ t.test('the journey of a customer', leftOut(whyNoBrowser()), async (t) => {
       t.equal((await call(defaultKey)).status, 200, 'the others work on')
     })
 
-    await step('the audit log has an entry for each change', async (t) => {
-      const { logs } = await me('/audit')
-      t.strictSame(logs.map(({ action }: any) => action).reverse(), [
-        'api_key.issued', 'api_key.issued', 'api_key.rotated', 'api_key.rotated', 'api_key.updated', 'api_key.disabled', 'api_key.enabled', 'api_key.renewed',
-        'api_key.revoked'
-      ])
+    await step('a site is added, and removed', async (t) => {
+      await tab('Sites')
+      await page.getByLabel('Origin').fill('https://example.com')
+      await button('Add site').click()
+      await button('Remove https://example.com').click()
+      t.match((await me('/sites')).sites, [{ origin: 'https://example.com' }])
+      await dialog.getByText('Remove https://example.com?').waitFor()
+      await button('Remove site').click()
+      await page.getByText('No sites yet').waitFor()
+      t.strictSame((await me('/sites')).sites, [])
     })
 
-    await step('what was typed outlives the session, and is sent in the next', async (t) => {
-      await button('Create key').click()
-      await dialog.getByLabel('Label').fill('Typed before')
-      const other = await page.context().newPage()
-      await other.goto('/sign-out')
-      await other.getByRole('button').click()
-      await other.waitForURL('/sign-in')
-      await dialog.getByRole('button', { name: 'Create key' }).click()
-      await dialog.getByRole('alert').getByText('Your session has ended.').waitFor()
-      const [signIn] = await Promise.all([page.waitForEvent('popup'), dialog.getByRole('link', { name: 'Sign in' }).click()])
-      await enter(signIn, 'ada.lovelace@example.com')
-      await signIn.waitForURL('/api-key')
-      t.equal(await dialog.getByLabel('Label').inputValue(), 'Typed before')
-      await dialog.getByRole('button', { name: 'Create key' }).click()
-      await storeKey(page)
-      await rowOf(page, 'Typed before').waitFor()
+    await step('the audit log has an entry for each change, and a search finds the one that is meant', async (t) => {
+      await tab('Audit log')
+      await page.getByText('11 entries').waitFor()
+      t.strictSame((await cellsOf('Entries of the audit log')).map(([, action]) => action).reverse(), [
+        'api_key.issued', 'api_key.issued', 'api_key.rotated', 'api_key.rotated', 'api_key.updated', 'api_key.disabled', 'api_key.enabled', 'api_key.renewed',
+        'api_key.revoked', 'site.added', 'site.removed'
+      ])
+      await page.getByLabel('Search').fill('DISABLED')
+      await page.getByRole('tabpanel').getByText('1 entry').waitFor()
+      t.match(await cellsOf('Entries of the audit log'), [[/./, 'api_key.disabled', /^Disabled API key "Nightly job"/, /^Ada Lovelace/, '127.0.0.1']])
+      await tab('Keys')
     })
   })
 })

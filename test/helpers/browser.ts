@@ -60,6 +60,18 @@ export async function inWindow (
   }
 }
 
+/** Tests of which each builds on those before: what follows one that breaks off is not run. */
+export function stepsOf (t: Test): (claim: string, run: (t: Test) => Promise<void>) => Promise<void> {
+  return async (claim, run) => {
+    let done = false
+    await t.test(claim, async (t) => {
+      await run(t)
+      done = true
+    })
+    if (!done) throw new Error(`what follows builds on: ${claim}`)
+  }
+}
+
 /** What the browser complains of, from now on. */
 function listen (context: BrowserContext, origin: string): Set<string> {
   const heard = new Set<string>()

@@ -19,9 +19,32 @@ export async function enter (page: Page, email: string, password = PASSWORD): Pr
   await page.getByRole('button').click()
 }
 
+/** In another tab of the same browser. */
+export async function signOutElsewhere (page: Page): Promise<void> {
+  const other = await page.context().newPage()
+  await other.goto('/sign-out')
+  await other.getByRole('button').click()
+  await other.waitForURL('/sign-in')
+  await other.close()
+}
+
+/** In the tab that the page's link opens. */
+export async function signInAgain (page: Page, email: string): Promise<void> {
+  const [tab] = await Promise.all([page.waitForEvent('popup'), page.getByRole('link', { name: 'Sign in' }).click()])
+  await enter(tab, email)
+  await tab.waitForURL('/api-key')
+  await tab.close()
+}
+
 /** The row of a key, by any text in it. */
 export function rowOf (page: Page, text: string | RegExp) {
   return page.getByRole('table', { name: 'Your API keys' }).getByRole('row').filter({ hasText: text })
+}
+
+/** The text of each cell of a table, row by row. */
+export async function cells (page: Page, title: string): Promise<string[][]> {
+  const rows = await page.getByRole('table', { name: title }).locator('tbody').getByRole('row').all()
+  return await Promise.all(rows.map(async (row) => await row.locator('td > div').allInnerTexts()))
 }
 
 /** Opens the dialog of the one key with this text in its row, and there the step of this name. */
@@ -43,8 +66,9 @@ export async function storeKey (page: Page): Promise<string> {
   return plaintextKey
 }
 
-/** Role and name of what has the focus, as a screen reader is told: `button Create key`. */
+/** Role and name of what has the focus, once anything has it, as a screen reader is told: `button Create key`. */
 export async function focused (page: Page): Promise<string> {
+  await page.locator(':focus').first().waitFor({ state: 'attached' })
   const session = await page.context().newCDPSession(page)
   const { result } = await session.send('Runtime.evaluate', {
     expression: '(() => { let at = document.activeElement; while (at.shadowRoot?.activeElement) at = at.shadowRoot.activeElement; return at })()'

@@ -39,15 +39,18 @@ export async function signIn (page: Page, { origin }: Pick<PageHost, 'origin'>, 
   await page.context().addCookies([{ name: 'session', value: `token-${accountId}`, url: origin }])
 }
 
-/** Accessible and without anything that sticks out, in a light and a dark room and on a phone; a picture of each. */
+/** Accessible and without anything that sticks out of the page or a dialog, light, dark and on a phone; a picture of each. */
 export async function looksRight (t: Test, page: Page, name: string): Promise<void> {
   const looks = [['light', 1280], ['dark', 1280], ['light', 360]] as const
   for (const [colorScheme, width] of looks) {
-    const look = `${name}-${width === 360 ? 'phone' : colorScheme}`
+    const look = `${name}-${width === 360 ? 'narrow' : colorScheme}`
     await page.emulateMedia({ colorScheme })
     await page.setViewportSize({ width, height: 800 })
     await checkAccessibility(t, page, look)
     t.equal(await page.evaluate('document.documentElement.scrollWidth'), width, `${look}: nothing sticks out`)
+    for (const dialog of await page.getByRole('dialog').all()) {
+      t.equal(await dialog.evaluate((element: any) => element.scrollWidth - element.clientWidth), 0, `${look}: nor out of the dialog`)
+    }
     await shoot(page, look)
   }
   await page.emulateMedia({ colorScheme: 'light' })

@@ -29,6 +29,7 @@ export class Person {
   constructor (readonly quickstart: Example, readonly name: string) {}
 
   get email (): string { return `${this.name}@example.com` }
+  get password (): string { return `${this.name}'s password` }
   get cookie (): { cookie: string } {
     return { cookie: [...this.#cookies].map(([name, value]) => `${name}=${value}`).join('; ') }
   }
@@ -36,11 +37,11 @@ export class Person {
   get bearer (): { authorization: string } { return { authorization: `Bearer ${this.token}` } }
 
   async signUp (): Promise<this> {
-    return await this.#enter('/api/auth/sign-up/email', { name: this.name, email: this.email, password: `${this.name}'s password` })
+    return await this.#enter('/api/auth/sign-up/email', { name: this.name, email: this.email, password: this.password })
   }
 
   async signIn (): Promise<this> {
-    return await this.#enter('/api/auth/sign-in/email', { email: this.email, password: `${this.name}'s password` })
+    return await this.#enter('/api/auth/sign-in/email', { email: this.email, password: this.password })
   }
 
   async #enter (path: string, body: object): Promise<this> {
