@@ -54,7 +54,7 @@ export class SelfServeKeysElement extends HTMLElement {
   headers: Record<string, string> | null
   /** Other words, by the names of `englishTexts`, for a translation; those left out stay English. @default {} */
   texts: Record<string, string>
-  /** Asks for everything anew. */
+  /** Asks for everything anew; what is open stays open. */
   reload (): void
 
   addEventListener<K extends keyof SelfServeKeysElementEventMap> (

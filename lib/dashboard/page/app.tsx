@@ -26,10 +26,11 @@ type Session = 'unknown' | 'in' | 'out' | 'lost'
 /** ms from a browser's word that it is online to requests that get through. */
 const SETTLES = 1000
 
-export function App (props: Omit<Settings, 'generation' | 'announce' | 'onRead'>) {
+/** @param props.generation moves when the host asks for everything anew */
+export function App (props: Omit<Settings, 'announce' | 'onRead'>) {
   const { say, features, signInUrl, tell } = props
   const [session, setSession] = useState<Session>('unknown')
-  const [generation, setGeneration] = useState(0)
+  const [returns, setReturns] = useState(0)
   const [said, setSaid] = useState('')
   useEffect(() => {
     // Whoever comes upon it later would take it for news.
@@ -38,7 +39,8 @@ export function App (props: Omit<Settings, 'generation' | 'announce' | 'onRead'>
   }, [said])
   const offline = useOffline()
   const sections = SECTIONS.filter(({ name }) => features[name])
-  const [section, setSection] = useState<Section | null>(sections[0]?.name ?? null)
+  const [chosen, setSection] = useState<Section | null>(null)
+  const { name: section = null, Body } = sections.find(({ name }) => name === chosen) ?? sections[0] ?? {}
 
   const onRead = useCallback((failure: unknown) => {
     if (failure === null) setSession('in')
@@ -50,11 +52,7 @@ export function App (props: Omit<Settings, 'generation' | 'announce' | 'onRead'>
   // Whoever comes back may have signed in elsewhere; whoever is back online wants what is new.
   useEffect(() => {
     if (!gone) return
-    const back = (): void => {
-      if (document.visibilityState !== 'visible') return
-      setSession((before) => before === 'out' ? 'unknown' : before)
-      setGeneration((number) => number + 1)
-    }
+    const back = (): void => { if (document.visibilityState === 'visible') setReturns((number) => number + 1) }
     document.addEventListener('visibilitychange', back)
     addEventListener('focus', back)
     return () => {
@@ -67,9 +65,12 @@ export function App (props: Omit<Settings, 'generation' | 'announce' | 'onRead'>
     if (wasOffline.current === offline) return
     wasOffline.current = offline
     if (offline) return
-    const timer = setTimeout(() => { setGeneration((number) => number + 1) }, SETTLES)
+    const timer = setTimeout(() => { setReturns((number) => number + 1) }, SETTLES)
     return () => { clearTimeout(timer) }
   }, [offline])
+
+  const generation = props.generation + returns
+  useEffect(() => { setSession((before) => before === 'out' ? 'unknown' : before) }, [generation])
 
   const settings = useMemo<Settings>(() => ({
     ...props,
@@ -79,7 +80,6 @@ export function App (props: Omit<Settings, 'generation' | 'announce' | 'onRead'>
     announce: (message) => { setSaid((before) => before === message ? `${message}\u00a0` : message) }
   }), [...Object.values(props), generation])
 
-  const Body = sections.find(({ name }) => name === section)?.Body
   return (
     <SettingsProvider value={settings}>
       <SaidProvider value={said}>

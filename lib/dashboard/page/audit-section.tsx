@@ -7,7 +7,7 @@ import { useLoad } from './use-load.js'
 import { useOlder } from './use-older.js'
 import { Field } from './widgets/field.js'
 import { Loading } from './widgets/loading.js'
-import { FailureNotice } from './widgets/notice.js'
+import { ReadFailure } from './widgets/notice.js'
 import { Empty } from './widgets/table.js'
 
 /** ms without a key pressed, after which a search is made. */
@@ -75,7 +75,7 @@ function Entries ({ start }: { start: AuditStart }) {
   return (
     <>
       <AuditTable entries={logs} />
-      <FailureNotice failure={failure} />
+      <ReadFailure failure={failure} />
       <div class='bar'>
         <p class='quiet' tabIndex={-1} ref={count}>{next === null ? total : part(logs.length)}</p>
         {next !== null && <button type='button' part='button' aria-disabled={loading} onClick={more}>{say(loading ? 'loading' : 'audit.more')}</button>}

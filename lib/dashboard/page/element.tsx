@@ -13,6 +13,8 @@ const FEATURES: readonly Feature[] = ['defaultKey', 'keys', 'usage', 'sites', 'a
 /** ms that an answer may take. */
 const TIMEOUT = 15_000
 
+const PROPERTIES = ['base', 'signInUrl', 'exampleUrl', 'keyHeader', 'features', 'getToken', 'headers', 'texts'] as const
+
 /** On a server a page is often rendered by code that imports this: there it must do no harm. */
 const Base = typeof HTMLElement === 'undefined' ? class {} as typeof HTMLElement : HTMLElement
 
@@ -23,8 +25,8 @@ export class SelfServeKeysElement extends Base implements Omit<Declared, keyof H
   #getToken: Declared['getToken'] = null
   #headers: Declared['headers'] = null
   #texts: Declared['texts'] = {}
-  /** Moves when everything is to begin anew. */
-  #key = 0
+  /** Moves when everything is to be asked for anew. */
+  #generation = 0
   #drawing = false
 
   get base () { return (this.getAttribute('base') ?? '/v1/me').replace(/\/$/, '') }
@@ -68,7 +70,7 @@ export class SelfServeKeysElement extends Base implements Omit<Declared, keyof H
 
   connectedCallback (): void {
     // What a framework set before this script came would hide the setters.
-    for (const name of ['features', 'getToken', 'headers', 'texts'] as const) this.#takeOver(name)
+    for (const name of PROPERTIES) this.#takeOver(name)
     if (this.shadowRoot === null) {
       const sheet = new CSSStyleSheet()
       sheet.replaceSync(styles)
@@ -84,16 +86,15 @@ export class SelfServeKeysElement extends Base implements Omit<Declared, keyof H
 
   attributeChangedCallback (name: string, before: string | null, after: string | null): void {
     if (before === after) return
-    if (name === 'base') this.#key++
     this.#draw()
   }
 
   reload (): void {
-    this.#key++
+    this.#generation++
     this.#draw()
   }
 
-  #takeOver (name: 'features' | 'getToken' | 'headers' | 'texts'): void {
+  #takeOver (name: typeof PROPERTIES[number]): void {
     if (!Object.hasOwn(this, name)) return
     const value = this[name]
     delete this[name]
@@ -111,11 +112,12 @@ export class SelfServeKeysElement extends Base implements Omit<Declared, keyof H
   }
 
   #app () {
-    const language = this.closest('[lang]')?.getAttribute('lang') ?? navigator.language
-    const locale = Intl.DateTimeFormat.supportedLocalesOf([language])[0] ?? 'en'
+    const locale = localeOf(this.closest('[lang]')?.getAttribute('lang') ?? navigator.language)
     const format = formatOf(locale)
     return h(App, {
-      key: this.#key,
+      // Other account routes are another account's; all else goes on: a dialog that shows a plaintext must stay open.
+      key: this.base,
+      generation: this.#generation,
       api: accountApi({ base: this.base, getToken: this.#getToken, headers: this.#headers, fetch: (...request) => fetch(...request), timeout: TIMEOUT }),
       say: sayIn(locale, this.#texts, format.number),
       format,
@@ -132,6 +134,15 @@ export class SelfServeKeysElement extends Base implements Omit<Declared, keyof H
   #shown (): Record<Feature, boolean> {
     const named = this.getAttribute('features')?.split(/\s+/)
     return Object.fromEntries(FEATURES.map((name) => [name, (this.#features[name] ?? true) && (named?.includes(name) ?? true)])) as Record<Feature, boolean>
+  }
+}
+
+/** What no language is called, as `lang=""` or `en_US`, is read as English. */
+function localeOf (language: string): string {
+  try {
+    return Intl.DateTimeFormat.supportedLocalesOf([language])[0] ?? 'en'
+  } catch {
+    return 'en'
   }
 }
 

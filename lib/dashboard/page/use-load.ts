@@ -17,8 +17,11 @@ export function useLoad<T> (load: () => Promise<T>, inputs: readonly unknown[]):
   const [state, setState] = useState<Omit<Loaded<T>, 'reload'>>({ value: null, failure: null, loading: true })
   /** Of the question under way: an answer to an earlier one is not shown over it. */
   const asked = useRef(0)
+  const gone = useRef(false)
 
   const reload = useCallback(async () => {
+    // A change that was under way when this was taken away asks for what nobody sees.
+    if (gone.current) return
     const question = ++asked.current
     setState((before) => ({ ...before, loading: true }))
     try {
@@ -36,5 +39,6 @@ export function useLoad<T> (load: () => Promise<T>, inputs: readonly unknown[]):
     reload()
     return () => { asked.current++ }
   }, [reload])
+  useEffect(() => () => { gone.current = true }, [])
   return { ...state, reload }
 }

@@ -6,7 +6,7 @@ import { useSettings } from '../settings.js'
 import { useChange } from '../use-change.js'
 import { useLoad } from '../use-load.js'
 import { Loading } from '../widgets/loading.js'
-import { FailureNotice } from '../widgets/notice.js'
+import { FailureNotice, ReadFailure } from '../widgets/notice.js'
 import { Empty } from '../widgets/table.js'
 import { CreateDialog } from './create-dialog.js'
 import { DefaultKeys } from './default-keys.js'
@@ -14,6 +14,7 @@ import { IssuedDialog } from './issued-dialog.js'
 import { KeyFilterBar } from './key-filter.js'
 import { KeyTable } from './key-table.js'
 import { ManageDialog, type Step } from './manage-dialog.js'
+import { useOlderKeys } from './use-older-keys.js'
 
 /** The dialog that is open. */
 type Open = { readonly is: 'create' } | { readonly is: 'manage', readonly publicId: string, readonly step: Step } | { readonly is: 'issued', readonly issued: Issued }
@@ -94,21 +95,15 @@ interface KeyListProps extends Known {
 }
 
 function KeyList ({ list, policy, onRefresh, onCreate, onManage }: KeyListProps) {
-  const { api, say, format } = useSettings()
+  const { say, format } = useSettings()
   const [filter, setFilter] = useState(EVERY_CURRENT_KEY)
-  /** Pages after the first: of keys that have ended, and so of keys that stay as they are. */
-  const [older, setOlder] = useState<readonly ApiKeyList[]>([])
-  const more = useChange()
+  const older = useOlderKeys(list)
   const first = new Set(list.apiKeys.map(({ publicId }) => publicId))
-  const keys = [...list.apiKeys, ...older.flatMap(({ apiKeys }) => apiKeys).filter(({ publicId }) => !first.has(publicId))]
+  // An older one that was renewed since is on the first page.
+  const keys = [...list.apiKeys, ...older.apiKeys.filter(({ publicId }) => !first.has(publicId))]
   const shown = keys.filter((apiKey) => matches(apiKey, filter))
-  const { before } = older.at(-1) ?? list
   const withEnded = filter.status === 'all' || filter.status === 'ended' || hasEnded({ status: filter.status as KeyStatus })
 
-  const showMore = async (): Promise<void> => {
-    const page = await more.make(['more', before], async () => await api.keys(before!))
-    if (page !== null) setOlder([...older, page])
-  }
   return (
     <>
       <div class='bar'>
@@ -126,11 +121,11 @@ function KeyList ({ list, policy, onRefresh, onCreate, onManage }: KeyListProps)
           <button type='button' part='button' onClick={() => { setFilter({ ...EVERY_CURRENT_KEY, status: 'all' }) }}>{say('keys.clear-filter')}</button>
         </Empty>
       )}
-      <FailureNotice failure={more.failure} />
-      {before !== null && withEnded && (
+      <ReadFailure failure={older.failure} />
+      {older.before !== null && withEnded && (
         <div class='bar'>
           <p class='quiet'>{say('keys.truncated')}</p>
-          <button type='button' part='button' aria-disabled={more.busy} onClick={showMore}>{say('keys.more')}</button>
+          <button type='button' part='button' aria-disabled={older.loading} onClick={() => { older.ask() }}>{say('keys.more')}</button>
         </div>
       )}
     </>

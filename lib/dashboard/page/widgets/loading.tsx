@@ -2,7 +2,7 @@
 import type { ComponentChildren } from 'preact'
 import { useSettings } from '../settings.js'
 import type { Loaded } from '../use-load.js'
-import { FailureNotice } from './notice.js'
+import { ReadFailure } from './notice.js'
 
 /** What was read before stays under a failure: it may be old, and is better than nothing. */
 export function Loading<T> ({ loaded, rows, children }: { loaded: Loaded<T>, rows: number, children: (value: T) => ComponentChildren }) {
@@ -10,8 +10,7 @@ export function Loading<T> ({ loaded, rows, children }: { loaded: Loaded<T>, row
   const { value, failure, loading, reload } = loaded
   return (
     <div aria-busy={loading}>
-      {/* That nobody is signed in any more is told once, above everything. */}
-      <FailureNotice failure={failure?.kind === 'signed-out' ? null : failure} onRetry={() => { reload() }} />
+      <ReadFailure failure={failure} onRetry={() => { reload() }} />
       {value !== null && children(value)}
       {value === null && failure === null && (
         <div class='skeleton'>

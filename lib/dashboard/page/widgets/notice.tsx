@@ -10,8 +10,18 @@ export function failureText ({ say, format }: Settings, { kind, code, message, r
   return say(`failure.${kind}` satisfies TextName)
 }
 
-/** @param onRetry where trying again is one click */
-export function FailureNotice ({ failure, onRetry }: { failure: ApiError | null, onRetry?: (() => void) | undefined }) {
+interface FailureProps {
+  readonly failure: ApiError | null
+  /** Where trying again is one click. */
+  readonly onRetry?: (() => void) | undefined
+}
+
+/** Of what was read: that nobody is signed in any more is told once, above everything. */
+export function ReadFailure ({ failure, onRetry }: FailureProps) {
+  return <FailureNotice failure={failure?.kind === 'signed-out' ? null : failure} onRetry={onRetry} />
+}
+
+export function FailureNotice ({ failure, onRetry }: FailureProps) {
   const settings = useSettings()
   const notice = useRef<HTMLDivElement>(null)
   // Whoever pressed a button at the end of a long form does not see its beginning.
