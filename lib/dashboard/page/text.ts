@@ -291,7 +291,7 @@ export function sayIn (locale: string, others: Readonly<Record<string, string>>,
   const plural = new Intl.PluralRules(locale)
   const textOf = (name: string): string | null => [others, ENGLISH].map((table) => Object.hasOwn(table, name) ? (table as Record<string, string>)[name]! : null).find((text) => text !== null) ?? null
   const fill = (text: string, values: Values): string =>
-    text.replace(/\{(\w+)\}/g, (whole, name: string) => Object.hasOwn(values, name) ? String(values[name]) : whole)
+    text.replace(/\{(\w+)\}/g, (whole, name: string) => Object.hasOwn(values, name) ? isolated(String(values[name])) : whole)
   return Object.assign(
     (name: TextName, values: Values = {}) => fill(textOf(name)!, values),
     {
@@ -300,4 +300,12 @@ export function sayIn (locale: string, others: Readonly<Record<string, string>>,
       maybe: textOf
     }
   )
+}
+
+/** Characters that are written from right to left, or say that others are. */
+const TURNS = /[\p{Script=Hebrew}\p{Script=Arabic}\p{Script=Syriac}\p{Script=Thaana}\p{Script=Nko}\p{Script=Adlam}\u200E\u200F\u202A-\u202E\u2066-\u2069]/u
+
+/** Text that would turn the sentence around it is set apart from it. */
+function isolated (text: string): string {
+  return TURNS.test(text) ? `\u2068${text}\u2069` : text
 }
