@@ -4,7 +4,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import t from 'tap'
-import { inWindow, startBrowser, stepsOf, whyNoBrowser } from '../helpers/browser.js'
+import { inWindow, startBrowser, stepsOf, whyNoBrowser, whyNoProgram } from '../helpers/browser.js'
 import { cells, everythingKept, focused, manage, rowOf, shownKey, signUp, storeKey, tabs } from '../helpers/key-page.js'
 import { leftOut } from '../helpers/left-out.js'
 import { startQuickstart } from '../helpers/quickstart.js'
@@ -13,7 +13,7 @@ const DAY = 24 * 60 * 60 * 1000
 
 t.setTimeout(120_000)
 
-t.test('the journey of a customer', leftOut(whyNoBrowser()), async (t) => {
+t.test('the journey of a customer', leftOut(whyNoBrowser() ?? whyNoProgram('curl', 'python3')), async (t) => {
   const quickstart = await startQuickstart(t, t.testdir(), { ACCOUNT_MUTATIONS_PER_MINUTE: '0' })
   const { origin } = quickstart
   const browser = await startBrowser(t)

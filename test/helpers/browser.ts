@@ -27,12 +27,18 @@ export interface WindowSettings {
 
 /** Why there is no browser to test in; null if there is one. */
 export function whyNoBrowser (): string | null {
-  return program() === null ? 'Chromium is not installed (apt-get install chromium fonts-dejavu-core)' : null
+  return found(PROGRAMS) === null ? 'Chromium is not installed (apt-get install chromium fonts-dejavu-core)' : null
+}
+
+/** Which of these a test cannot run; null if it can run all. */
+export function whyNoProgram (...names: string[]): string | null {
+  const missing = names.find((name) => found([name]) === null)
+  return missing === undefined ? null : `${missing} is not installed`
 }
 
 /** Ended with the test. A test file starts one, and opens windows in it. */
 export async function startBrowser (t: Test): Promise<Browser> {
-  const browser = await chromium.launch({ executablePath: program()! })
+  const browser = await chromium.launch({ executablePath: found(PROGRAMS)! })
   t.teardown(async () => { await browser.close() })
   return browser
 }
@@ -122,9 +128,10 @@ export async function shoot (page: Page, name: string): Promise<void> {
   await page.screenshot({ path: join(SCREENSHOTS, `${name}.png`), fullPage, animations: 'disabled' })
 }
 
-function program (): string | null {
+/** The first of these programs that is installed. */
+function found (programs: readonly string[]): string | null {
   const folders = (process.env.PATH ?? '').split(delimiter)
-  return PROGRAMS.flatMap((name) => folders.map((folder) => join(folder, name))).find((file) => {
+  return programs.flatMap((name) => folders.map((folder) => join(folder, name))).find((file) => {
     try {
       accessSync(file, constants.X_OK)
       return true
