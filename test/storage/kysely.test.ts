@@ -608,13 +608,13 @@ t.test('what one key did is read by seeking, whatever else its account and other
   queries.length = 0
   t.match(await storage.readKeyUsage({ accountId: ACCOUNT, publicId: key.publicId, start: NOW - NOW % HOUR, end: NOW - NOW % HOUR + HOUR }),
     { requests: 1, lastRequest: { time: NOW } })
-  const [found, hours, last, ...more] = queries.map(({ sql, parameters }) => (handle.prepare(`explain query plan ${sql}`).all(...parameters) as Array<{ detail: string }>)
+  const [hours, found, last, ...more] = queries.map(({ sql, parameters }) => (handle.prepare(`explain query plan ${sql}`).all(...parameters) as Array<{ detail: string }>)
     .map(({ detail }) => detail).join('\n'))
   t.strictSame(more, [])
   t.match(found, 'SEARCH self_serve_api_keys USING')
-  t.equal(hours, 'SEARCH self_serve_usage_hours USING PRIMARY KEY (hour=? AND account_number=? AND key_number=?)')
+  t.match(hours, 'SEARCH self_serve_usage_hours USING PRIMARY KEY (hour=? AND account_number=? AND key_number=?)')
   t.match(last, 'SEARCH self_serve_usage_events USING PRIMARY KEY (hour=? AND account_number=? AND offset=?)')
-  for (const plan of [found, last]) t.notMatch(plan, /SCAN self_serve|TEMP B-TREE/)
+  for (const plan of [hours, found, last]) t.notMatch(plan, /SCAN self_serve|TEMP B-TREE/)
 })
 
 t.test('nothing that is asked of one account reads the rows of others', async (t) => {
