@@ -72,8 +72,7 @@ t.test('the journey of a customer', leftOut(whyNoBrowser() ?? whyNoProgram('curl
         const code = (await dialog.getByRole('group', { name, exact: true }).textContent())!
         const folder = t.testdir()
         if (file !== null) writeFileSync(join(folder, file), code)
-        // A program says in its first line how it is started.
-        const command = file === null ? code : code.split('\n')[0]!.replace(/^(\/\/|#) /, '')
+        const command = file === null ? code : (await dialog.getByRole('group', { name: 'To run it' }).textContent())!
         const { stdout } = await promisify(execFile)('sh', ['-c', command], { cwd: folder, env: { PATH: process.env.PATH } })
         t.match(stdout, /\b1000000\b/, 'the latest block is in the answer')
       })

@@ -1,6 +1,6 @@
 // HTTP to the account routes: reads go with the page's cookies, changes with a bearer token.
 import type {
-  AccountPolicy, ApiKey, ApiKeyList, AuditPage, Environment, Issued, IssueInput, KeyUsage, Site, UpdateInput, UsageSnapshot, UsageWindow
+  EffectivePolicy, ApiKey, ApiKeyList, AuditPage, Environment, Issued, IssueInput, KeyUsage, Site, UpdateInput, UsageSnapshot, UsageWindow
 } from './answers.js'
 
 /**
@@ -27,6 +27,7 @@ export class ApiError extends Error {
   }
 }
 
+/** `getToken` and `headers` are looked at for each request: a host may set others at any time. */
 export interface ApiSettings {
   readonly base: string
   readonly getToken: (() => string | null | Promise<string | null>) | null
@@ -38,7 +39,7 @@ export interface ApiSettings {
 
 /** The account routes of whoever is signed in. Each rejects with ApiError. */
 export interface AccountApi {
-  policy (): Promise<AccountPolicy>
+  policy (): Promise<EffectivePolicy>
   keys (before?: string): Promise<ApiKeyList>
   keyUsage (publicId: string): Promise<KeyUsage>
   issue (input: IssueInput, idempotencyKey: string): Promise<Issued>
@@ -54,19 +55,20 @@ export interface AccountApi {
   audit (options: { offset: number, search: string }): Promise<AuditPage>
 }
 
-interface Change { readonly body?: unknown, readonly idempotencyKey?: string }
+interface Payload { readonly body?: unknown, readonly idempotencyKey?: string }
 
-export function accountApi ({ base, getToken, headers, fetch, timeout }: ApiSettings): AccountApi {
+export function accountApi (settings: ApiSettings): AccountApi {
+  const { base, fetch, timeout } = settings
   /** Is there a cookie that reads? Not where the token alone says who is signed in. */
   let cookieReads = true
 
-  const send = async (method: string, path: string, token: string | null, { body, idempotencyKey }: Change = {}): Promise<Response> => {
+  const send = async (method: string, path: string, token: string | null, { body, idempotencyKey }: Payload = {}): Promise<Response> => {
     try {
       return await fetch(`${base}${path}`, {
         method,
         headers: {
           accept: 'application/json',
-          ...headers,
+          ...settings.headers,
           ...(token !== null && { authorization: `Bearer ${token}` }),
           ...(body !== undefined && { 'content-type': 'application/json' }),
           ...(idempotencyKey !== undefined && { 'idempotency-key': idempotencyKey })
@@ -80,21 +82,23 @@ export function accountApi ({ base, getToken, headers, fetch, timeout }: ApiSett
   }
 
   const read = async <T>(path: string): Promise<T> => {
-    if (cookieReads) {
+    const { getToken } = settings
+    if (cookieReads || getToken === null) {
       const answer = await send('GET', path, null)
       if (answer.status !== 401 || getToken === null) return await valueOf(answer)
     }
-    const token = await tokenOf(getToken!)
+    const token = await tokenOf(getToken, timeout)
     if (token === null) throw new ApiError('signed-out', 'Nobody is signed in.')
     const value: T = await valueOf(await send('GET', path, token))
     cookieReads = false
     return value
   }
 
-  const change = async <T>(method: string, path: string, what?: Change): Promise<T> => {
-    const token = getToken === null ? null : await tokenOf(getToken)
+  const change = async <T>(method: string, path: string, payload?: Payload): Promise<T> => {
+    const { getToken } = settings
+    const token = getToken === null ? null : await tokenOf(getToken, timeout)
     if (getToken !== null && token === null) throw new ApiError('signed-out', 'Nobody is signed in.')
-    return await valueOf(await send(method, path, token, what))
+    return await valueOf(await send(method, path, token, payload))
   }
 
   const keyPath = (publicId: string): string => `/api-keys/${encodeURIComponent(publicId)}`
@@ -121,12 +125,17 @@ export function accountApi ({ base, getToken, headers, fetch, timeout }: ApiSett
 }
 
 /** What a host's function does wrong is no reason to say that nobody is signed in. */
-async function tokenOf (getToken: NonNullable<ApiSettings['getToken']>): Promise<string | null> {
+async function tokenOf (getToken: NonNullable<ApiSettings['getToken']>, timeout: number): Promise<string | null> {
+  let timer: ReturnType<typeof setTimeout> | undefined
   try {
-    return await getToken()
+    return await Promise.race([getToken(), new Promise<never>((_resolve, reject) => {
+      timer = setTimeout(() => { reject(new Error('The session token took too long.')) }, timeout)
+    })])
   } catch (error) {
     // What `fetch` says when there is no way to the server.
     throw new ApiError(error instanceof TypeError ? 'offline' : 'unavailable', 'There was no session token.')
+  } finally {
+    clearTimeout(timer)
   }
 }
 

@@ -2,8 +2,10 @@
 import type { ComponentType } from 'preact'
 import { useCallback, useEffect, useMemo, useRef, useState } from 'preact/hooks'
 import type { Feature } from '../element.js'
+import type { Issued } from './answers.js'
 import { ApiError } from './api.js'
 import { AuditSection } from './audit-section.js'
+import { IssuedDialog } from './keys/issued-dialog.js'
 import { KeysSection } from './keys/keys-section.js'
 import { SettingsProvider, useSettings, type Settings } from './settings.js'
 import { SitesSection } from './sites-section.js'
@@ -27,10 +29,12 @@ type Session = 'unknown' | 'in' | 'out' | 'lost'
 const SETTLES = 1000
 
 /** @param props.generation moves when the host asks for everything anew */
-export function App (props: Omit<Settings, 'announce' | 'onRead'>) {
+export function App (props: Omit<Settings, 'announce' | 'onRead' | 'show'>) {
   const { say, features, signInUrl, tell } = props
   const [session, setSession] = useState<Session>('unknown')
   const [returns, setReturns] = useState(0)
+  /** New keys, of which the first is shown. Above the sections: an answer may come when its section is no longer there. */
+  const [issued, setIssued] = useState<readonly Issued[]>([])
   const [said, setSaid] = useState('')
   useEffect(() => {
     // Whoever comes upon it later would take it for news.
@@ -49,17 +53,22 @@ export function App (props: Omit<Settings, 'announce' | 'onRead'>) {
   const gone = session === 'out' || session === 'lost'
   useEffect(() => { if (gone) tell('auth-required', { during: 'read' }) }, [gone])
 
-  // Whoever comes back may have signed in elsewhere; whoever is back online wants what is new.
+  // Whoever comes back may have signed in elsewhere, as somebody else too; whoever is back online wants what is new.
   useEffect(() => {
-    if (!gone) return
     const back = (): void => { if (document.visibilityState === 'visible') setReturns((number) => number + 1) }
     document.addEventListener('visibilitychange', back)
-    addEventListener('focus', back)
+    if (gone) addEventListener('focus', back)
     return () => {
       document.removeEventListener('visibilitychange', back)
       removeEventListener('focus', back)
     }
   }, [gone])
+  // A browser may keep a page that was left as it was, and bring it back by its back button.
+  useEffect(() => {
+    const leave = (): void => { setIssued([]) }
+    addEventListener('pagehide', leave)
+    return () => { removeEventListener('pagehide', leave) }
+  }, [])
   const wasOffline = useRef(offline)
   useEffect(() => {
     if (wasOffline.current === offline) return
@@ -76,6 +85,7 @@ export function App (props: Omit<Settings, 'announce' | 'onRead'>) {
     ...props,
     generation,
     onRead,
+    show: (one) => { setIssued((others) => [...others, one]) },
     // The same words twice are said twice.
     announce: (message) => { setSaid((before) => before === message ? `${message}\u00a0` : message) }
   }), [...Object.values(props), generation])
@@ -98,6 +108,7 @@ export function App (props: Omit<Settings, 'announce' | 'onRead'>) {
               {Body !== undefined && <Body />}
             </Tabs>
           )}
+          {issued[0] !== undefined && <IssuedDialog key={issued[0].apiKey.publicId} issued={issued[0]} onClose={() => { setIssued(([, ...others]) => others) }} />}
         </div>
       </SaidProvider>
     </SettingsProvider>

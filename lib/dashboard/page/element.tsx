@@ -1,7 +1,7 @@
 // The custom element: attributes and properties in, events out, the app in its shadow root.
 import { h, render } from 'preact'
 import type { Feature, SelfServeKeysElement as Declared, SelfServeKeysElementEventMap } from '../element.js'
-import { accountApi } from './api.js'
+import { accountApi, type AccountApi } from './api.js'
 import { App } from './app.js'
 import styles from './element.css'
 import { formatOf } from './format.js'
@@ -28,6 +28,8 @@ export class SelfServeKeysElement extends Base implements Omit<Declared, keyof H
   /** Moves when everything is to be asked for anew. */
   #generation = 0
   #drawing = false
+  /** One for each `base`: what was read stays, whatever else is set. */
+  #api: { readonly base: string, readonly routes: AccountApi } | null = null
 
   get base () { return (this.getAttribute('base') ?? '/v1/me').replace(/\/$/, '') }
   set base (base) { this.setAttribute('base', base) }
@@ -52,14 +54,17 @@ export class SelfServeKeysElement extends Base implements Omit<Declared, keyof H
 
   get getToken () { return this.#getToken }
   set getToken (getToken) {
+    // A framework sets another function each time it draws: it is asked from now on, and nothing is read anew for it.
+    const isNews = (getToken === null) !== (this.#getToken === null)
     this.#getToken = getToken
-    this.reload()
+    if (isNews) this.reload()
   }
 
   get headers () { return this.#headers }
   set headers (headers) {
+    const isNews = JSON.stringify(headers) !== JSON.stringify(this.#headers)
     this.#headers = headers
-    this.reload()
+    if (isNews) this.reload()
   }
 
   get texts () { return this.#texts }
@@ -118,7 +123,7 @@ export class SelfServeKeysElement extends Base implements Omit<Declared, keyof H
       // Other account routes are another account's; all else goes on: a dialog that shows a plaintext must stay open.
       key: this.base,
       generation: this.#generation,
-      api: accountApi({ base: this.base, getToken: this.#getToken, headers: this.#headers, fetch: (...request) => fetch(...request), timeout: TIMEOUT }),
+      api: this.#routes(),
       say: sayIn(locale, this.#texts, format.number),
       format,
       features: this.#shown(),
@@ -128,6 +133,25 @@ export class SelfServeKeysElement extends Base implements Omit<Declared, keyof H
         this.dispatchEvent(new CustomEvent(type, { detail, bubbles: true, composed: true }))
       }
     })
+  }
+
+  #routes (): AccountApi {
+    const { base } = this
+    if (this.#api?.base !== base) {
+      const getToken = () => this.#getToken
+      const headers = () => this.#headers
+      this.#api = {
+        base,
+        routes: accountApi({
+          base,
+          get getToken () { return getToken() },
+          get headers () { return headers() },
+          fetch: (...request) => fetch(...request),
+          timeout: TIMEOUT
+        })
+      }
+    }
+    return this.#api.routes
   }
 
   /** By the attribute all that it names, else all; less what the property switches off. */

@@ -2,6 +2,7 @@
 import { createContext } from 'preact'
 import { useContext } from 'preact/hooks'
 import type { Feature, SelfServeKeysElementEventMap } from '../element.js'
+import type { Issued } from './answers.js'
 import type { AccountApi } from './api.js'
 import type { Format } from './format.js'
 import type { Say } from './text.js'
@@ -17,6 +18,8 @@ export interface Settings {
   readonly example: { readonly url: string, readonly header: string }
   /** Moves when everything is to be asked for anew: somebody is back online, or signed in again. */
   readonly generation: number
+  /** Shows a new key, over everything, until its reader has stored it. */
+  show (issued: Issued): void
   /** Says something to whoever listens to the page rather than looking at it. */
   announce (message: string): void
   tell<K extends keyof SelfServeKeysElementEventMap> (type: K, detail: SelfServeKeysElementEventMap[K]['detail']): void

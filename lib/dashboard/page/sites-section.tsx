@@ -32,7 +32,7 @@ export function SitesSection () {
       {removing !== null && (
         <RemoveSite
           site={removing} onClose={() => { setRemoving(null) }} onRemoved={() => {
-            setRemoving(null)
+            setRemoving((now) => now === removing ? null : now)
             setRemoved((times) => times + 1)
             loaded.reload()
           }}

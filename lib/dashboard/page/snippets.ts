@@ -9,28 +9,34 @@ export interface SnippetInput {
   readonly header: string
 }
 
-export interface Snippet { readonly name: string, readonly code: string }
+export interface Snippet {
+  readonly name: string
+  readonly code: string
+  /** The command that runs the code from a file; null where there is none to run it. */
+  readonly run: string | null
+}
 
 /** Those of a secret key take it from the environment: a secret that stands in a program ends up in its repository. */
 export function snippetsOf ({ plaintextKey, access, url, header }: SnippetInput): Snippet[] {
   const bearer = header.toLowerCase() === 'authorization'
   const name = bearer ? 'Authorization' : header.replace(/(^|-)[a-z]/g, (start) => start.toUpperCase()).replace('Api', 'API')
   const scheme = bearer ? 'Bearer ' : ''
+  const variable = `API_KEY=${shell(plaintextKey)}`
   return [
-    { name: 'curl', code: forCurl() },
-    { name: 'JavaScript', code: access === 'secret' ? forNode() : forBrowser() },
-    { name: 'Python', code: forPython() }
+    { name: 'curl', code: forCurl(), run: null },
+    access === 'secret' ? { name: 'JavaScript', code: forNode(), run: `${variable} node example.mjs` } : { name: 'JavaScript', code: forBrowser(), run: null },
+    { name: 'Python', code: forPython(), run: `${variable} python3 example.py` }
   ]
 
   function forCurl (): string {
     // Brackets and braces in a URL are patterns to curl, unless it is told.
     const asItIs = /[[\]{}]/.test(url) ? '-g ' : ''
-    return `API_KEY=${shell(plaintextKey)}\ncurl ${asItIs}-H "${name}: ${scheme}$API_KEY" ${shell(url)}`
+    return `${variable}\ncurl ${asItIs}-H "${name}: ${scheme}$API_KEY" ${shell(url)}`
   }
 
   function forNode (): string {
     const key = bearer ? '`Bearer ${process.env.API_KEY}`' : 'process.env.API_KEY' // eslint-disable-line no-template-curly-in-string
-    return `// API_KEY=${shell(plaintextKey)} node example.mjs
+    return `// example.mjs
 const response = await fetch(${text(url)}, {
   headers: { ${text(name)}: ${key} }
 })
@@ -45,7 +51,7 @@ console.log(response.status, await response.json())`
   }
 
   function forPython (): string {
-    return `# API_KEY=${shell(plaintextKey)} python3 example.py
+    return `# example.py
 import json, os, urllib.request
 
 request = urllib.request.Request(${JSON.stringify(url)})

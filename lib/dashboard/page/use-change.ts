@@ -8,9 +8,10 @@ export interface Change {
   readonly failure: ApiError | null
   /**
    * Makes it, unless one is under way. `idempotencyKey` is the same as before for as long as `what` is the same and did not succeed.
+   * So is `since`, ms, when it was first asked for: what counts from now must be the same in a repeated request.
    * @returns the answer; null where it failed, which `failure` tells of, or where it was not made
    */
-  make<T> (what: unknown, send: (idempotencyKey: string) => Promise<T>): Promise<T | null>
+  make<T> (what: unknown, send: (idempotencyKey: string, since: number) => Promise<T>): Promise<T | null>
   /** Forgets the failure. */
   forget (): void
 }
@@ -20,7 +21,7 @@ export function useChange (): Change {
   const [busy, setBusy] = useState(false)
   const [failure, setFailure] = useState<ApiError | null>(null)
   /** Not state: the second click of two comes before anything is drawn. */
-  const under = useRef({ way: false, what: '', idempotencyKey: '' })
+  const under = useRef({ way: false, what: '', idempotencyKey: '', since: 0 })
 
   return {
     busy,
@@ -29,12 +30,12 @@ export function useChange (): Change {
     async make (what, send) {
       if (under.current.way) return null
       const text = JSON.stringify(what)
-      const idempotencyKey = under.current.what === text ? under.current.idempotencyKey : newIdempotencyKey()
-      under.current = { way: true, what: text, idempotencyKey }
+      if (under.current.what !== text) under.current = { way: true, what: text, idempotencyKey: newIdempotencyKey(), since: Date.now() }
+      under.current.way = true
       setBusy(true)
       setFailure(null)
       try {
-        const answer = await send(idempotencyKey)
+        const answer = await send(under.current.idempotencyKey, under.current.since)
         under.current.what = ''
         return answer
       } catch (error) {

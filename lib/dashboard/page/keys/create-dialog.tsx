@@ -1,6 +1,6 @@
 // Makes a named key: its label, and what it may do, from where, and for how long.
 import { useRef, useState } from 'preact/hooks'
-import type { Access, AccountPolicy, Environment, Issued, IssueInput } from '../answers.js'
+import type { Access, EffectivePolicy, Environment, Issued, IssueInput } from '../answers.js'
 import { useSettings } from '../settings.js'
 import { useChange } from '../use-change.js'
 import { Dialog } from '../widgets/dialog.js'
@@ -13,7 +13,7 @@ import { linesOf } from './lines.js'
 import { Restrictions } from './restrictions.js'
 import { ScopesField, type Scopes } from './scopes-field.js'
 
-export function CreateDialog ({ policy, onIssued, onClose }: { policy: AccountPolicy, onIssued: (issued: Issued) => void, onClose: () => void }) {
+export function CreateDialog ({ policy, onIssued, onClose }: { policy: EffectivePolicy, onIssued: (issued: Issued) => void, onClose: () => void }) {
   const { api, say } = useSettings()
   const form = useRef<HTMLFormElement>(null)
   const creating = useChange()
@@ -26,7 +26,7 @@ export function CreateDialog ({ policy, onIssued, onClose }: { policy: AccountPo
   const [ips, setIps] = useState('')
   const [expiry, setExpiry] = useState({ choice: expiryChoices(policy).first, day: '' })
   const { failure } = creating
-  const fault = (field: keyof Faults): string | null => faults[field] ?? faultOf(failure, field, say)
+  const fault = (field: keyof Faults): string | null => faults[field] ?? faultOf(failure, field, say, { allowedOrigins: origins, allowedIps: ips }[field as string])
 
   const submit = async (): Promise<void> => {
     const found: Faults = {
@@ -42,14 +42,13 @@ export function CreateDialog ({ policy, onIssued, onClose }: { policy: AccountPo
         access,
         ...(access === 'secret' && { scopes: scopes === null ? null : [...scopes] }),
         allowedOrigins: linesOf(origins),
-        allowedIps: linesOf(ips),
-        expiresAt: expiresAtOf(expiry.choice, expiry.day, Date.now(), policy.maxLifetimeSeconds)
+        allowedIps: linesOf(ips)
       }
-      // The expiry counts from the click: of two, the later is the same request.
-      const issued = await creating.make({ ...input, expiresAt: expiry }, async (key) => await api.issue(input, key))
+      const issued = await creating.make({ ...input, expiry }, async (key, since) =>
+        await api.issue({ ...input, expiresAt: expiresAtOf(expiry.choice, expiry.day, since, policy.maxLifetimeSeconds) }, key))
       if (issued !== null) return onIssued(issued)
     }
-    focusFirstFault(form.current!)
+    focusFirstFault(form.current)
   }
 
   return (
@@ -89,7 +88,7 @@ export function CreateDialog ({ policy, onIssued, onClose }: { policy: AccountPo
 }
 
 /** The default key's scopes, as far as the account may grant them; what is chosen for whoever does not choose. */
-function grantableOf ({ scopes, defaultKey }: AccountPolicy): Scopes {
+function grantableOf ({ scopes, defaultKey }: EffectivePolicy): Scopes {
   const wanted = defaultKey.scopes
   return wanted === null ? null : scopes.flatMap(({ name, grantable }) => grantable && wanted.includes(name) ? [name] : [])
 }

@@ -1,19 +1,19 @@
-// The default key of each environment, issued or rotated with one press.
-import type { AccountPolicy, ApiKey, Environment } from '../answers.js'
+// The default key of each environment, with what is next for it: to be issued, rotated, or looked at.
+import type { EffectivePolicy, ApiKey, Environment } from '../answers.js'
 import { hasEnded } from '../key-facts.js'
 import { useSettings } from '../settings.js'
 import { Ago } from '../widgets/time.js'
 import { Status } from './key-words.js'
 
 export interface DefaultKeysProps {
-  readonly policy: AccountPolicy
+  readonly policy: EffectivePolicy
   readonly keys: readonly ApiKey[]
   readonly busy: boolean
   onIssue (environment: Environment): void
-  onRotate (apiKey: ApiKey): void
+  onManage (apiKey: ApiKey, step: 'facts' | 'rotate'): void
 }
 
-export function DefaultKeys ({ policy, keys, busy, onIssue, onRotate }: DefaultKeysProps) {
+export function DefaultKeys ({ policy, keys, busy, onIssue, onManage }: DefaultKeysProps) {
   const { say } = useSettings()
   return (
     <div class='cards'>
@@ -35,9 +35,14 @@ export function DefaultKeys ({ policy, keys, busy, onIssue, onRotate }: DefaultK
                 {say('default.issue')}
               </button>
             )}
-            {apiKey !== undefined && apiKey.disabledBy !== 'host' && (
-              <button type='button' part='button' aria-disabled={busy} aria-label={say('default.rotate.what', words)} onClick={() => { onRotate(apiKey) }}>
+            {apiKey?.status === 'active' && (
+              <button type='button' part='button' aria-label={say('default.rotate.what', words)} onClick={() => { onManage(apiKey, 'rotate') }}>
                 {say('default.rotate')}
+              </button>
+            )}
+            {apiKey?.disabledBy === 'account' && (
+              <button type='button' part='button' aria-label={say('keys.manage.what', { label: apiKey.label, key: apiKey.maskedKey })} onClick={() => { onManage(apiKey, 'facts') }}>
+                {say('keys.manage')}
               </button>
             )}
           </section>

@@ -20,7 +20,7 @@ export function EditStep ({ apiKey, policy, onDone, onBack }: StepProps) {
   const [origins, setOrigins] = useState(apiKey.allowedOrigins.join('\n'))
   const [ips, setIps] = useState(apiKey.allowedIps.join('\n'))
   const [faults, setFaults] = useState<Faults>({})
-  const fault = (field: keyof Faults): string | null => faults[field] ?? faultOf(failure, field, say)
+  const fault = (field: keyof Faults): string | null => faults[field] ?? faultOf(failure, field, say, { allowedOrigins: origins, allowedIps: ips }[field as string])
   const secret = apiKey.access === 'secret'
 
   const submit = async (): Promise<void> => {
@@ -41,7 +41,7 @@ export function EditStep ({ apiKey, policy, onDone, onBack }: StepProps) {
       const saved = await saving.make(changes, async () => await api.update(apiKey.publicId, changes))
       if (saved !== null) return onDone(say('saved'))
     }
-    focusFirstFault(form.current!)
+    focusFirstFault(form.current)
   }
 
   return (

@@ -1,16 +1,15 @@
 // Chooses when a key is to end.
-import type { AccountPolicy } from '../answers.js'
 import { useSettings } from '../settings.js'
 import { Field, Select } from '../widgets/field.js'
-import { expiryChoices, type ExpiryChoice } from './expiry.js'
+import { expiryChoices, type ExpiryChoice, type ExpiryRules } from './expiry.js'
 
-/** Of the years that a time in the account routes can name; without an end, a browser lets six digits be typed. */
-const LAST_DAY = '9999-12-31'
+/** Anywhere in a year that a time in the account routes can name; without an end, a browser lets six digits be typed. */
+const LAST_DAY = '9999-12-30'
 
 export interface Expiry { readonly choice: ExpiryChoice, readonly day: string }
 
 export function ExpiryField ({ policy, value, onChange, fault }: {
-  policy: AccountPolicy, value: Expiry, onChange: (value: Expiry) => void, fault: string | null
+  policy: ExpiryRules, value: Expiry, onChange: (value: Expiry) => void, fault: string | null
 }) {
   const { say, format } = useSettings()
   const { choices, default: usual } = expiryChoices(policy)
@@ -21,7 +20,7 @@ export function ExpiryField ({ policy, value, onChange, fault }: {
   return (
     <div class='pair'>
       <Select
-        label={say('issue.expiry')} value={value.choice} onChange={(choice) => { onChange({ ...value, choice }) }}
+        label={say('issue.expiry')} value={value.choice} fault={value.choice === 'at' ? null : fault} onChange={(choice) => { onChange({ ...value, choice }) }}
         choices={choices.map((choice) => ({ value: choice, label: label(choice) }))}
       />
       {value.choice === 'at' && (

@@ -1,9 +1,11 @@
 // When a key is to end: what may be chosen, and what a choice means.
-import type { AccountPolicy } from '../answers.js'
+import type { EffectivePolicy } from '../answers.js'
 
 const DAY = 24 * 60 * 60
 /** Days that are offered by themselves. */
 const USUAL = [30, 90, 365] as const
+/** ms by which the reader's clock may be ahead of the server's, so that the longest lifetime is not too long there. */
+const SLACK = 60_000
 
 /** `default`: what the account routes choose. `at`: a day of one's own. A number: after so many seconds. */
 export type ExpiryChoice = 'default' | 'never' | 'at' | `${number}`
@@ -15,10 +17,10 @@ export interface ExpiryChoices {
   readonly first: ExpiryChoice
 }
 
-type Rules = Pick<AccountPolicy, 'lifetimeSeconds' | 'maxLifetimeSeconds' | 'requireExpiry'>
+export type ExpiryRules = Pick<EffectivePolicy, 'lifetimeSeconds' | 'maxLifetimeSeconds' | 'requireExpiry'>
 
 /** What an account may choose. */
-export function expiryChoices ({ lifetimeSeconds, maxLifetimeSeconds: most, requireExpiry }: Rules): ExpiryChoices {
+export function expiryChoices ({ lifetimeSeconds, maxLifetimeSeconds: most, requireExpiry }: ExpiryRules): ExpiryChoices {
   const usual = lifetimeSeconds === null ? most : Math.min(lifetimeSeconds, most ?? Infinity)
   const others = USUAL.map((days) => days * DAY).filter((seconds) => seconds !== usual && seconds <= (most ?? Infinity))
   const choices: ExpiryChoice[] = [
@@ -37,7 +39,7 @@ export function expiryChoices ({ lifetimeSeconds, maxLifetimeSeconds: most, requ
 export function expiresAtOf (choice: ExpiryChoice, day: string, now: number, most: number | null): string | null | undefined {
   if (choice === 'default') return undefined
   if (choice === 'never') return null
-  const latest = most === null ? Infinity : now + most * 1000
+  const latest = most === null ? Infinity : now + most * 1000 - SLACK
   const wanted = choice === 'at' ? new Date(`${day}T23:59:59`).getTime() : now + Number(choice) * 1000
   return new Date(Math.min(wanted, latest)).toISOString()
 }

@@ -6,9 +6,11 @@ import type { TextName } from '../text.js'
 import { Ago } from '../widgets/time.js'
 import { Kind, RateLimits, ScopeList, Status } from './key-words.js'
 
-export function KeyFacts ({ apiKey, keys }: { apiKey: ApiKey, keys: readonly ApiKey[] }) {
+/** @param originsRequired does a publishable key without origins work on the account's sites alone, be there any or none? */
+export function KeyFacts ({ apiKey, keys, originsRequired }: { apiKey: ApiKey, keys: readonly ApiKey[], originsRequired: boolean }) {
   const { say, format } = useSettings()
   const { createdAt, createdBy, expiresAt, revokedReason, allowedOrigins, allowedIps, rotatedFrom, access } = apiKey
+  const noOrigins = access === 'secret' ? 'key.origins.any' : originsRequired ? 'key.origins.sites' : 'key.origins.sites.any'
   return (
     <dl class='facts'>
       <Fact name='key.masked'><code>{apiKey.maskedKey}</code></Fact>
@@ -20,7 +22,7 @@ export function KeyFacts ({ apiKey, keys }: { apiKey: ApiKey, keys: readonly Api
       </Fact>
       {access === 'secret' && <Fact name='key.scopes'><ScopeList scopes={apiKey.scopes} /></Fact>}
       <Fact name='key.limit'><RateLimits rateLimits={apiKey.rateLimits} /></Fact>
-      <Fact name='key.origins'>{allowedOrigins.length > 0 ? allowedOrigins.join(', ') : say(access === 'secret' ? 'key.origins.any' : 'key.origins.sites')}</Fact>
+      <Fact name='key.origins'>{allowedOrigins.length > 0 ? allowedOrigins.join(', ') : say(noOrigins)}</Fact>
       <Fact name='key.ips'>{allowedIps.length > 0 ? allowedIps.join(', ') : say('any')}</Fact>
       <Fact name='key.created'>{createdBy === null ? format.time(createdAt) : say('use.made.by', { time: format.time(createdAt), name: createdBy })}</Fact>
       <Fact name='key.used'><Ago time={apiKey.lastUsedAt} empty={say('never')} /></Fact>

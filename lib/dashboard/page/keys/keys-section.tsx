@@ -1,6 +1,6 @@
 // The keys of the account: which there are, and the dialogs in which they are made, looked at and ended.
-import { useRef, useState } from 'preact/hooks'
-import type { AccountPolicy, ApiKey, ApiKeyList, Environment, Issued, KeyStatus } from '../answers.js'
+import { useEffect, useRef, useState } from 'preact/hooks'
+import type { EffectivePolicy, ApiKey, ApiKeyList, Environment, Issued, KeyStatus } from '../answers.js'
 import { EVERY_CURRENT_KEY, hasEnded, matches } from '../key-facts.js'
 import { useSettings } from '../settings.js'
 import { useChange } from '../use-change.js'
@@ -10,20 +10,19 @@ import { FailureNotice, ReadFailure } from '../widgets/notice.js'
 import { Empty } from '../widgets/table.js'
 import { CreateDialog } from './create-dialog.js'
 import { DefaultKeys } from './default-keys.js'
-import { IssuedDialog } from './issued-dialog.js'
 import { KeyFilterBar } from './key-filter.js'
 import { KeyTable } from './key-table.js'
 import { ManageDialog, type Step } from './manage-dialog.js'
 import { useOlderKeys } from './use-older-keys.js'
 
 /** The dialog that is open. */
-type Open = { readonly is: 'create' } | { readonly is: 'manage', readonly publicId: string, readonly step: Step } | { readonly is: 'issued', readonly issued: Issued }
+type Open = { readonly is: 'create' } | { readonly is: 'manage', readonly apiKey: ApiKey, readonly step: Step }
 
 /** What there is to know: the keys' first page, and what the account may do. */
-interface Known { readonly list: ApiKeyList, readonly policy: AccountPolicy }
+interface Known { readonly list: ApiKeyList, readonly policy: EffectivePolicy }
 
 export function KeysSection () {
-  const { api, say, tell, announce, features } = useSettings()
+  const { api, say, tell, announce, show, features } = useSettings()
   const loaded = useLoad<Known>(async () => {
     const [list, policy] = await Promise.all([api.keys(), api.policy()])
     return { list, policy }
@@ -32,26 +31,37 @@ export function KeysSection () {
   const heading = useRef<HTMLHeadingElement>(null)
   const issuing = useChange()
 
-  const close = (): void => {
-    setOpen(null)
+  /** Not another one that was opened since: an answer may come late. */
+  const close = (dialog: Open): void => {
+    setOpen((now) => now === dialog ? null : now)
     // What opened the dialog gets the focus back, if it is still there.
     requestAnimationFrame(() => { if ((heading.current?.getRootNode() as ShadowRoot | undefined)?.activeElement === null) heading.current!.focus() })
   }
   const onIssued = (issued: Issued): void => {
     const { action, apiKey: { publicId, label, environment, access, rotatedFrom }, revokedPublicIds, replayed } = issued
-    setOpen({ is: 'issued', issued })
+    show(issued)
     announce(say('issued.announce'))
     if (!replayed) {
-      tell('key-issued', { action, publicId, label, environment, access, replaced: rotatedFrom === null ? [...revokedPublicIds] : [rotatedFrom] })
+      const replaced = [...new Set([...rotatedFrom === null ? [] : [rotatedFrom], ...revokedPublicIds])]
+      tell('key-issued', { action, publicId, label, environment, access, replaced })
     }
     loaded.reload()
   }
-  const onChanged = (message: string): void => {
-    announce(message)
-    loaded.reload()
-  }
-  const issueDefault = async (environment: Environment): Promise<void> => {
-    const issued = await issuing.make(['default', environment], async (key) => await api.issueDefault(environment, key))
+  const ofDialog = (dialog: Open) => ({
+    onClose: () => { close(dialog) },
+    onIssued: (issued: Issued) => {
+      close(dialog)
+      onIssued(issued)
+    },
+    onDone: (message: string) => {
+      close(dialog)
+      announce(message)
+      loaded.reload()
+    }
+  })
+  /** @param newest of the keys that its reader sees: whoever sees others and issues again wants another */
+  const issueDefault = async (environment: Environment, newest: string | undefined): Promise<void> => {
+    const issued = await issuing.make(['default', environment, newest], async (key) => await api.issueDefault(environment, key))
     if (issued !== null) onIssued(issued)
   }
 
@@ -65,22 +75,19 @@ export function KeysSection () {
             <FailureNotice failure={issuing.failure} />
             {features.defaultKey && (
               <DefaultKeys
-                policy={policy} keys={list.apiKeys} busy={issuing.busy} onIssue={issueDefault}
-                onRotate={({ publicId }) => { setOpen({ is: 'manage', publicId, step: 'rotate-default' }) }}
+                policy={policy} keys={list.apiKeys} busy={issuing.busy}
+                onIssue={(environment) => { issueDefault(environment, list.apiKeys[0]?.publicId) }}
+                onManage={(apiKey, step) => { setOpen({ is: 'manage', apiKey, step }) }}
               />
             )}
             <KeyList
               list={list} policy={policy} onRefresh={() => { loaded.reload() }} onCreate={() => { setOpen({ is: 'create' }) }}
-              onManage={({ publicId }) => { setOpen({ is: 'manage', publicId, step: 'facts' }) }}
+              onManage={(apiKey) => { setOpen({ is: 'manage', apiKey, step: 'facts' }) }}
             />
-            {open?.is === 'create' && <CreateDialog policy={policy} onIssued={onIssued} onClose={close} />}
+            {open?.is === 'create' && <CreateDialog policy={policy} {...ofDialog(open)} />}
             {open?.is === 'manage' && (
-              <ManageDialog
-                key={open.publicId} publicId={open.publicId} firstStep={open.step} keys={list.apiKeys} policy={policy}
-                onIssued={onIssued} onChanged={onChanged} onClose={close}
-              />
+              <ManageDialog key={open.apiKey.publicId} apiKey={open.apiKey} firstStep={open.step} keys={list.apiKeys} policy={policy} {...ofDialog(open)} />
             )}
-            {open?.is === 'issued' && <IssuedDialog issued={open.issued} onClose={close} />}
           </>
         )}
       </Loading>
@@ -95,18 +102,33 @@ interface KeyListProps extends Known {
 }
 
 function KeyList ({ list, policy, onRefresh, onCreate, onManage }: KeyListProps) {
-  const { say, format } = useSettings()
+  const { say, format, announce } = useSettings()
   const [filter, setFilter] = useState(EVERY_CURRENT_KEY)
   const older = useOlderKeys(list)
   const first = new Set(list.apiKeys.map(({ publicId }) => publicId))
   // An older one that was renewed since is on the first page.
   const keys = [...list.apiKeys, ...older.apiKeys.filter(({ publicId }) => !first.has(publicId))]
   const shown = keys.filter((apiKey) => matches(apiKey, filter))
+  const bar = useRef<HTMLDivElement>(null)
+  // Whoever does not see the list change under the filter hears of it, once they stopped typing.
+  useEffect(() => {
+    if (filter === EVERY_CURRENT_KEY) return
+    const timer = setTimeout(() => { announce(shown.length === 0 ? say('keys.no-match') : say.count('keys.found', shown.length)) }, 500)
+    return () => { clearTimeout(timer) }
+  }, [filter])
   const withEnded = filter.status === 'all' || filter.status === 'ended' || hasEnded({ status: filter.status as KeyStatus })
+  // Both take away the button that was pressed, and the focus would go with it.
+  const clear = (): void => {
+    bar.current!.focus()
+    setFilter({ ...EVERY_CURRENT_KEY, status: 'all' })
+  }
+  const more = async (): Promise<void> => {
+    if (await older.ask() === null) bar.current?.focus()
+  }
 
   return (
     <>
-      <div class='bar'>
+      <div class='bar' ref={bar} tabIndex={-1}>
         <p class='quiet'>{say('keys.room', { active: format.number(policy.keys.active), max: format.number(policy.keys.max) })}</p>
         <div class='buttons'>
           <button type='button' part='button' onClick={onRefresh}>{say('refresh')}</button>
@@ -118,14 +140,14 @@ function KeyList ({ list, policy, onRefresh, onCreate, onManage }: KeyListProps)
       {shown.length > 0 && <KeyTable keys={shown} all={keys} onManage={onManage} />}
       {keys.length > 0 && shown.length === 0 && (
         <Empty title={say('keys.no-match')}>
-          <button type='button' part='button' onClick={() => { setFilter({ ...EVERY_CURRENT_KEY, status: 'all' }) }}>{say('keys.clear-filter')}</button>
+          <button type='button' part='button' onClick={clear}>{say('keys.clear-filter')}</button>
         </Empty>
       )}
       <ReadFailure failure={older.failure} />
       {older.before !== null && withEnded && (
         <div class='bar'>
           <p class='quiet'>{say('keys.truncated')}</p>
-          <button type='button' part='button' aria-disabled={older.loading} onClick={() => { older.ask() }}>{say('keys.more')}</button>
+          <button type='button' part='button' aria-disabled={older.loading} onClick={more}>{say('keys.more')}</button>
         </div>
       )}
     </>

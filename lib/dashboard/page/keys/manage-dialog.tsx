@@ -13,43 +13,33 @@ import { RenewStep } from './renew-step.js'
 import { RotateStep } from './rotate-step.js'
 import type { StepProps } from './step.js'
 
-export type Step = 'facts' | 'rotate-default' | Exclude<KeyAction, 'enable'>
+export type Step = 'facts' | Exclude<KeyAction, 'enable'>
 
-export interface ManageDialogProps extends Pick<StepProps, 'policy' | 'onIssued'> {
-  readonly publicId: string
+export interface ManageDialogProps extends Omit<StepProps, 'onBack'> {
   readonly firstStep: Step
   readonly keys: readonly ApiKey[]
-  onChanged (message: string): void
   onClose (): void
 }
 
-export function ManageDialog ({ publicId, firstStep, keys, policy, onIssued, onChanged, onClose }: ManageDialogProps) {
+export function ManageDialog ({ firstStep, keys, onClose, ...shared }: ManageDialogProps) {
   const { say } = useSettings()
   const [step, setStep] = useState(firstStep)
-  const [apiKey] = useState(keys.find((key) => key.publicId === publicId)!)
-  const { label } = apiKey
+  const { label } = shared.apiKey
   const steps: StepProps = {
-    apiKey,
-    policy,
-    onIssued,
-    onDone: (message) => {
-      onClose()
-      onChanged(message)
-    },
+    ...shared,
     onBack: firstStep === 'facts' ? () => { setStep('facts') } : onClose
   }
   switch (step) {
     case 'facts': return <Dialog title={label} onClose={onClose}><Facts {...steps} keys={keys} onStep={setStep} onClose={onClose} /></Dialog>
     case 'edit': return <Dialog key={step} title={say('edit.title', { label })} onClose={onClose}><EditStep {...steps} /></Dialog>
-    case 'rotate':
-    case 'rotate-default': return <Dialog key={step} title={say('rotate.title', { label })} onClose={onClose}><RotateStep {...steps} atOnce={step === 'rotate-default'} /></Dialog>
+    case 'rotate': return <Dialog key={step} title={say('rotate.title', { label })} onClose={onClose}><RotateStep {...steps} /></Dialog>
     case 'renew': return <Dialog key={step} title={say('renew.title', { label })} onClose={onClose}><RenewStep {...steps} /></Dialog>
     case 'disable':
     case 'revoke': return <Dialog key={step} title={say(`${step}.title`, { label })} onClose={onClose}><EndStep {...steps} how={step} /></Dialog>
   }
 }
 
-function Facts ({ apiKey, keys, onStep, onDone, onClose }: StepProps & { keys: readonly ApiKey[], onStep: (step: Step) => void, onClose: () => void }) {
+function Facts ({ apiKey, policy, keys, onStep, onDone, onClose }: StepProps & { keys: readonly ApiKey[], onStep: (step: Step) => void, onClose: () => void }) {
   const { api, say } = useSettings()
   const enabling = useChange()
   const enable = async (): Promise<void> => {
@@ -59,7 +49,7 @@ function Facts ({ apiKey, keys, onStep, onDone, onClose }: StepProps & { keys: r
   const actions = actionsOf(apiKey)
   return (
     <>
-      <KeyFacts apiKey={apiKey} keys={keys} />
+      <KeyFacts apiKey={apiKey} keys={keys} originsRequired={policy.originsRequired} />
       {apiKey.disabledBy === 'host' && !hasEnded(apiKey) && <p class='hint'>{say('manage.host-disabled')}</p>}
       {actions.length === 0 && <p class='hint'>{say('manage.ended')}</p>}
       <FailureNotice failure={enabling.failure} />

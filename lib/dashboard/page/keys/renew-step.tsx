@@ -8,8 +8,10 @@ import { ExpiryField } from './expiry-field.js'
 import { faultOf, focusFirstFault } from './faults.js'
 import type { StepProps } from './step.js'
 
-export function RenewStep ({ apiKey, policy, onDone, onBack }: StepProps) {
+export function RenewStep ({ apiKey, policy: { defaultKey, ...rest }, onDone, onBack }: StepProps) {
   const { api, say, format } = useSettings()
+  // A default key has a lifetime of its own.
+  const policy = apiKey.isDefault ? { ...rest, lifetimeSeconds: defaultKey.lifetimeSeconds } : rest
   const form = useRef<HTMLFormElement>(null)
   const renewing = useChange()
   const [expiry, setExpiry] = useState({ choice: expiryChoices(policy).first, day: '' })
@@ -21,11 +23,11 @@ export function RenewStep ({ apiKey, policy, onDone, onBack }: StepProps) {
     const dayMissing = expiry.choice === 'at' && expiry.day === ''
     setMissing(dayMissing)
     if (!dayMissing) {
-      const renewed = await renewing.make(expiry, async () =>
-        await api.renew(apiKey.publicId, expiresAtOf(expiry.choice, expiry.day, Date.now(), policy.maxLifetimeSeconds)))
+      const renewed = await renewing.make(expiry, async (_key, since) =>
+        await api.renew(apiKey.publicId, expiresAtOf(expiry.choice, expiry.day, since, policy.maxLifetimeSeconds)))
       if (renewed !== null) return onDone(say('renew.done'))
     }
-    focusFirstFault(form.current!)
+    focusFirstFault(form.current)
   }
   return (
     <form

@@ -8,29 +8,24 @@ import { KeyUse } from './key-use.js'
 import { overlapsUpTo } from './overlaps.js'
 import type { StepProps } from './step.js'
 
-/** @param atOnce by issue-or-rotate, which knows no overlap */
-export function RotateStep ({ apiKey, policy, onIssued, onBack, atOnce }: StepProps & { atOnce: boolean }) {
+export function RotateStep ({ apiKey, policy, onIssued, onBack }: StepProps) {
   const { api, say, format } = useSettings()
   const rotating = useChange()
   const [overlap, setOverlap] = useState('0')
   const rotate = async (): Promise<void> => {
-    const issued = await rotating.make(['rotate', apiKey.publicId, overlap], async (key) => atOnce
-      ? await api.issueDefault(apiKey.environment, key)
-      : await api.rotate(apiKey.publicId, Number(overlap), key))
+    const issued = await rotating.make(['rotate', apiKey.publicId, overlap], async (key) => await api.rotate(apiKey.publicId, Number(overlap), key))
     if (issued !== null) onIssued(issued)
   }
   return (
     <>
-      <p>{say(atOnce ? 'rotate.default.text' : 'rotate.text')}</p>
+      <p>{say('rotate.text')}</p>
       <KeyUse apiKey={apiKey} />
-      {!atOnce && (
-        <Select
-          label={say('rotate.overlap')} value={overlap} onChange={setOverlap}
-          choices={overlapsUpTo(policy.maxOverlapSeconds).map((seconds) => ({
-            value: String(seconds), label: seconds === 0 ? say('rotate.overlap.none') : format.span(seconds * 1000)
-          }))}
-        />
-      )}
+      <Select
+        label={say('rotate.overlap')} value={overlap} onChange={setOverlap}
+        choices={overlapsUpTo(policy.maxOverlapSeconds).map((seconds) => ({
+          value: String(seconds), label: seconds === 0 ? say('rotate.overlap.none') : format.span(seconds * 1000)
+        }))}
+      />
       <FailureNotice failure={rotating.failure} />
       <div class='buttons'>
         <button type='button' part='button' onClick={onBack}>{say('cancel')}</button>

@@ -1,13 +1,13 @@
 // Chooses what a key may do, with what each scope is for.
 import { useId } from 'preact/hooks'
-import type { AccountPolicy } from '../answers.js'
+import type { EffectivePolicy } from '../answers.js'
 import { useSettings } from '../settings.js'
 
 /** null: all that the account may grant. */
 export type Scopes = readonly string[] | null
 
 export function ScopesField ({ policy, value, onChange, fault }: {
-  policy: AccountPolicy, value: Scopes, onChange: (value: Scopes) => void, fault: string | null
+  policy: EffectivePolicy, value: Scopes, onChange: (value: Scopes) => void, fault: string | null
 }) {
   const { say } = useSettings()
   const name = useId()

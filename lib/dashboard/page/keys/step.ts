@@ -1,9 +1,9 @@
 // What each step of changing a key is given.
-import type { AccountPolicy, ApiKey, Issued } from '../answers.js'
+import type { EffectivePolicy, ApiKey, Issued } from '../answers.js'
 
 export interface StepProps {
   readonly apiKey: ApiKey
-  readonly policy: AccountPolicy
+  readonly policy: EffectivePolicy
   onIssued (issued: Issued): void
   /** Something changed, said in a sentence; the dialog is done. */
   onDone (message: string): void

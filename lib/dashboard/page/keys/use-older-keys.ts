@@ -10,8 +10,8 @@ export interface OlderKeys {
   readonly before: string | null
   readonly failure: ApiError | null
   readonly loading: boolean
-  /** Asks for the next page, unless one is on its way. */
-  ask (): Promise<void>
+  /** Asks for the next page, unless one is on its way. @returns where the one after it begins, null: there is none; undefined: not asked, or failed */
+  ask (): Promise<string | null | undefined>
 }
 
 /** @param list the first page; one that ends elsewhere begins anew: between it and what was read, a key would be missing */
@@ -29,7 +29,7 @@ export function useOlderKeys (list: ApiKeyList): OlderKeys {
     failure,
     loading,
     async ask () {
-      if (before === null || asking.current) return
+      if (before === null || asking.current) return undefined
       asking.current = true
       setState({ failure: null, loading: true })
       try {
@@ -37,9 +37,11 @@ export function useOlderKeys (list: ApiKeyList): OlderKeys {
         onRead(null)
         setKept({ after: list.before, apiKeys: [...apiKeys, ...page.apiKeys], before: page.before })
         setState({ failure: null, loading: false })
+        return page.before
       } catch (error) {
         onRead(error)
         setState({ failure: error instanceof ApiError ? error : new ApiError('unavailable', String(error)), loading: false })
+        return undefined
       } finally {
         asking.current = false
       }

@@ -1,20 +1,24 @@
 // Text that is there to be copied.
-import { useRef, useState } from 'preact/hooks'
+import { useEffect, useRef, useState } from 'preact/hooks'
 import { useSettings } from '../settings.js'
 
 export function CopyBox ({ text, what, lines = false }: { text: string, what: string, lines?: boolean }) {
   const { say, announce } = useSettings()
   const shown = useRef<HTMLElement>(null)
-  const [done, setDone] = useState<'copied.short' | null>(null)
+  const [done, setDone] = useState(false)
+  useEffect(() => {
+    const timer = setTimeout(() => { setDone(false) }, 3000)
+    return () => { clearTimeout(timer) }
+  }, [done])
   const copy = async (): Promise<void> => {
     const copied = await toClipboard(text, shown.current!)
-    setDone(copied ? 'copied.short' : null)
+    setDone(copied)
     announce(say(copied ? 'copied' : 'copy.failed'))
   }
   return (
     <div class={`copy ${lines ? 'lines' : ''}`} part='copy'>
       <pre tabIndex={0} role='group' aria-label={what}><code ref={shown}>{text}</code></pre>
-      <button type='button' part='button' aria-label={say('copy.what', { what })} onClick={copy}>{say(done ?? 'copy')}</button>
+      <button type='button' part='button' aria-label={done ? undefined : say('copy.what', { what })} onClick={copy}>{say(done ? 'copied.short' : 'copy')}</button>
     </div>
   )
 }

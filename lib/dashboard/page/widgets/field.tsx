@@ -24,7 +24,7 @@ export function Field ({ label, hint, fault = null, children }: FieldProps) {
   )
 }
 
-export interface Choice<V extends string> { readonly value: V, readonly label: string, readonly hint?: string }
+export interface Choice<V extends string> { readonly value: V, readonly label: string }
 
 /** One of a few, all of them in sight. */
 export function Choices<V extends string> ({ label, choices, value, onChange, compact = false }: {
@@ -45,11 +45,11 @@ export function Choices<V extends string> ({ label, choices, value, onChange, co
 }
 
 /** One of many. */
-export function Select<V extends string> ({ label, choices, value, onChange }: {
-  label: string, choices: ReadonlyArray<Choice<V>>, value: V, onChange: (value: V) => void
+export function Select<V extends string> ({ label, choices, value, onChange, fault = null }: {
+  label: string, choices: ReadonlyArray<Choice<V>>, value: V, onChange: (value: V) => void, fault?: string | null
 }) {
   return (
-    <Field label={label}>
+    <Field label={label} fault={fault}>
       {(control) => (
         <select {...control} value={value} onChange={(event) => { onChange(event.currentTarget.value as V) }}>
           {choices.map((choice) => <option key={choice.value} value={choice.value}>{choice.label}</option>)}

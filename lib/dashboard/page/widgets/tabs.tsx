@@ -18,7 +18,8 @@ export function Tabs<N extends string> ({ label, tabs, chosen, onChoose, childre
   const onKeyDown = (event: KeyboardEvent): void => {
     const place = tabs.findIndex(({ name }) => name === chosen)
     const to = { ArrowRight: place + 1, ArrowLeft: place - 1, Home: 0, End: tabs.length - 1 }[event.key]
-    if (to === undefined) return
+    // With another key it is the browser's own, such as Alt and left to go back.
+    if (to === undefined || event.altKey || event.ctrlKey || event.metaKey) return
     event.preventDefault()
     const next = (to + tabs.length) % tabs.length
     onChoose(tabs[next]!.name)
