@@ -9,6 +9,8 @@ import { looksRight, pageHost, signIn } from '../helpers/page-host.js'
 
 const KEYS = '/v1/me/api-keys'
 const POLICY = '/v1/me/policy'
+const OFFLINE = 'You are offline. What you see may be old, and nothing can be changed.'
+const UNREACHED = 'The server could not be reached. Nothing may have changed; it is safe to try again.'
 const DOWN = 'A part of the service is not available. Try again shortly.'
 
 const storageFails = async (): Promise<never> => { throw new Error('the database is gone') }
@@ -83,20 +85,46 @@ t.test('states of the page', leftOut(whyNoBrowser()), async (t) => {
       await page.goto('/api-key')
       await keyRow(page, 'Server').waitFor()
       await page.context().setOffline(true)
-      await page.getByRole('alert').getByText('You are offline.').waitFor()
+      await page.getByRole('alert').getByText(OFFLINE).waitFor()
       t.ok(await keyRow(page, 'Server').isVisible())
       await page.getByRole('button', { name: 'Create key' }).click()
       const dialog = page.getByRole('dialog')
       await dialog.getByLabel('Label').fill('Laptop')
       await dialog.getByRole('button', { name: 'Create key' }).click()
-      await dialog.getByRole('alert').getByText('The server could not be reached.').waitFor()
-      await looksRight(t, page, 'state-offline')
+      await dialog.getByRole('alert').getByText(UNREACHED).waitFor()
       await makeKey(host.app, { label: 'Made elsewhere' })
       await page.context().setOffline(false)
       await keyRow(page, 'Made elsewhere').waitFor()
-      t.equal(await page.getByText('You are offline.').count(), 0)
+      t.equal(await page.getByText(OFFLINE).count(), 0)
       t.equal(await dialog.getByLabel('Label').inputValue(), 'Laptop', 'what was typed is still there')
       t.same(await host.app.selfServeKeys.keys.count('user_a'), { total: 2, active: 2 })
+    })
+  })
+
+  await t.test('where there is no answer it asks again by itself', async (t) => {
+    const host = await pageHost(t)
+    await makeKey(host.app)
+    const complaints = [KEYS, POLICY].map((path) => `net::ERR_CONNECTION_REFUSED GET ${path}`)
+    await inWindow(t, browser, { ...host, complaints }, async (page) => {
+      await page.clock.install()
+      // What the browser says while a laptop wakes up.
+      await page.addInitScript("Object.defineProperty(navigator, 'onLine', { value: false, configurable: true })")
+      await signIn(page, host)
+      await page.route('**/v1/me/**', async (route) => { await route.abort('connectionrefused') })
+      await page.goto('/api-key')
+      await page.getByRole('alert').getByText(OFFLINE).waitFor()
+      await page.getByRole('alert').getByText(UNREACHED).waitFor()
+      await looksRight(t, page, 'state-offline')
+      const refused = page.waitForEvent('requestfailed')
+      await page.evaluate("Object.defineProperty(navigator, 'onLine', { value: true }); dispatchEvent(new Event('online'))")
+      await refused
+      t.equal(await page.getByText(OFFLINE).count(), 0)
+      await page.unroute('**/v1/me/**')
+      const asked = page.waitForRequest(`**${KEYS}`)
+      await page.clock.runFor(5000)
+      await asked
+      await keyRow(page, 'Server').waitFor()
+      t.equal(await page.getByRole('alert').count(), 0)
     })
   })
 

@@ -25,8 +25,8 @@ const SECTIONS: ReadonlyArray<{ name: Section, Body: ComponentType }> = [
 /** `unknown`: nothing was answered yet. `lost`: somebody was signed in, and no longer is. */
 type Session = 'unknown' | 'in' | 'out' | 'lost'
 
-/** ms from a browser's word that it is online to requests that get through. */
-const SETTLES = 1000
+/** ms until what had no answer is asked for again. */
+const RETRY = 5000
 
 /** @param props.generation moves when the host asks for everything anew */
 export function App (props: Omit<Settings, 'announce' | 'onRead' | 'show'>) {
@@ -41,12 +41,14 @@ export function App (props: Omit<Settings, 'announce' | 'onRead' | 'show'>) {
     const timer = setTimeout(() => { setSaid('') }, 5000)
     return () => { clearTimeout(timer) }
   }, [said])
+  const [unreached, setUnreached] = useState(false)
   const offline = useOffline()
   const sections = SECTIONS.filter(({ name }) => features[name])
   const [chosen, setSection] = useState<Section | null>(null)
   const { name: section = null, Body } = sections.find(({ name }) => name === chosen) ?? sections[0] ?? {}
 
   const onRead = useCallback((failure: unknown) => {
+    setUnreached(failure instanceof ApiError && failure.kind === 'offline')
     if (failure === null) setSession('in')
     else if (failure instanceof ApiError && failure.kind === 'signed-out') setSession((before) => before === 'in' || before === 'lost' ? 'lost' : 'out')
   }, [])
@@ -71,13 +73,15 @@ export function App (props: Omit<Settings, 'announce' | 'onRead' | 'show'>) {
   }, [])
   const wasOffline = useRef(offline)
   useEffect(() => {
-    if (wasOffline.current === offline) return
+    if (wasOffline.current && !offline) setReturns((number) => number + 1)
     wasOffline.current = offline
-    if (offline) return
-    const timer = setTimeout(() => { setReturns((number) => number + 1) }, SETTLES)
-    return () => { clearTimeout(timer) }
   }, [offline])
-
+  // A browser may say that it is online before requests get through, and a server may be away for a moment.
+  useEffect(() => {
+    if (!unreached || offline) return
+    const timer = setInterval(() => { setReturns((number) => number + 1) }, RETRY)
+    return () => { clearInterval(timer) }
+  }, [unreached, offline])
   const generation = props.generation + returns
   useEffect(() => { setSession((before) => before === 'out' ? 'unknown' : before) }, [generation])
 
