@@ -465,7 +465,8 @@ t.test('every expiry and overlap that is offered is accepted, and means what it 
       const { apiKey } = await api.issue({ label: 'CI', expiresAt }, `${place}`)
       const wanted = choice === 'default' ? usual : choice === 'never' ? null : choice === 'at' ? undefined : Number(choice)
       if (wanted === undefined) t.equal(apiKey.expiresAt, expiresAt, `${name}: ${choice}`)
-      else t.equal(lifetimeOf(apiKey), wanted, `${name}: ${choice}`)
+      // The longest is a minute less: the reader's clock may be ahead.
+      else t.equal(lifetimeOf(apiKey), choice !== 'default' && wanted !== null && wanted === most ? wanted - 60 : wanted, `${name}: ${choice}`)
       t.equal((await api.renew(apiKey.publicId, expiresAt)).expiresAt, apiKey.expiresAt, `${name}: renewed, ${choice}`)
     }
     for (const overlap of overlapsUpTo(policy.maxOverlapSeconds)) {

@@ -6,7 +6,7 @@ import type { ApiKey } from '../../lib/index.js'
 import { formatOf } from '../../lib/dashboard/page/format.js'
 import { calledSinceRotation, endedAt, EVERY_CURRENT_KEY, hasEnded, matches, type KeyFilter } from '../../lib/dashboard/page/key-facts.js'
 import { expiresAtOf, expiryChoices } from '../../lib/dashboard/page/keys/expiry.js'
-import { linesOf } from '../../lib/dashboard/page/keys/lines.js'
+import { lineOf, linesOf } from '../../lib/dashboard/page/keys/lines.js'
 import { overlapsUpTo } from '../../lib/dashboard/page/keys/overlaps.js'
 import { ENGLISH, sayIn } from '../../lib/dashboard/page/text.js'
 import { toApiKey } from '../../lib/keys/api-key.js'
@@ -174,9 +174,9 @@ t.test('what is chosen is nothing, null or a time; a day ends where the reader i
   t.equal(at('default'), undefined)
   t.equal(at('never'), null)
   t.equal(at('60'), toIso(NOW + MINUTE))
-  t.equal(at('60', '', 59), toIso(NOW + 59 * SECOND))
+  t.equal(at('60', '', 59), toIso(NOW + 29_500), 'less than the most by half of it, or by a minute: the clock of whoever chooses may be ahead')
   t.equal(at('at', '2026-01-16'), '2026-01-16T18:29:59.000Z')
-  t.equal(at('at', '2026-01-16', DAY_SECONDS), toIso(NOW + DAY))
+  t.equal(at('at', '2026-01-16', DAY_SECONDS), toIso(NOW + DAY - MINUTE))
   t.equal(at('at', '2020-01-01', DAY_SECONDS), '2020-01-01T18:29:59.000Z', 'the server says what is wrong with it')
 })
 
@@ -189,4 +189,5 @@ t.test('overlaps go from none to the most that is allowed, each once', async (t)
 t.test('lines are trimmed, and empty ones are none', async (t) => {
   t.strictSame(linesOf(' https://a.example \r\n\n\t\nhttps://b.example'), ['https://a.example', 'https://b.example'])
   t.strictSame(linesOf(' \n'), [])
+  t.strictSame([0, 1, 2].map((place) => lineOf('\na\n \n\nb', place)), [2, 5, 3], 'each is told by the line it stands in')
 })

@@ -35,6 +35,8 @@ export function App (props: Omit<Settings, 'announce' | 'onRead' | 'show'>) {
   const [returns, setReturns] = useState(0)
   /** New keys, of which the first is shown. Above the sections: an answer may come when its section is no longer there. */
   const [issued, setIssued] = useState<readonly Issued[]>([])
+  const away = useRef(false)
+  useEffect(() => () => { away.current = true }, [])
   const [said, setSaid] = useState('')
   useEffect(() => {
     // Whoever comes upon it later would take it for news.
@@ -89,9 +91,10 @@ export function App (props: Omit<Settings, 'announce' | 'onRead' | 'show'>) {
     ...props,
     generation,
     onRead,
-    show: (one) => { setIssued((others) => [...others, one]) },
+    // What is told to a component that is gone would bring it back.
+    show: (one) => { if (!away.current) setIssued((others) => [...others, one]) },
     // The same words twice are said twice.
-    announce: (message) => { setSaid((before) => before === message ? `${message}\u00a0` : message) }
+    announce: (message) => { if (!away.current) setSaid((before) => before === message ? `${message}\u00a0` : message) }
   }), [...Object.values(props), generation])
 
   return (

@@ -39,7 +39,7 @@ export function expiryChoices ({ lifetimeSeconds, maxLifetimeSeconds: most, requ
 export function expiresAtOf (choice: ExpiryChoice, day: string, now: number, most: number | null): string | null | undefined {
   if (choice === 'default') return undefined
   if (choice === 'never') return null
-  const latest = most === null ? Infinity : now + most * 1000 - SLACK
+  const latest = most === null ? Infinity : now + most * 1000 - Math.min(SLACK, most * 500)
   const wanted = choice === 'at' ? new Date(`${day}T23:59:59`).getTime() : now + Number(choice) * 1000
   return new Date(Math.min(wanted, latest)).toISOString()
 }

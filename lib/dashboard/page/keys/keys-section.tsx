@@ -5,6 +5,7 @@ import { EVERY_CURRENT_KEY, hasEnded, matches } from '../key-facts.js'
 import { useSettings } from '../settings.js'
 import { useChange } from '../use-change.js'
 import { useLoad } from '../use-load.js'
+import { catchFocus } from '../widgets/focus.js'
 import { Loading } from '../widgets/loading.js'
 import { FailureNotice, ReadFailure } from '../widgets/notice.js'
 import { Empty } from '../widgets/table.js'
@@ -34,8 +35,6 @@ export function KeysSection () {
   /** Not another one that was opened since: an answer may come late. */
   const close = (dialog: Open): void => {
     setOpen((now) => now === dialog ? null : now)
-    // What opened the dialog gets the focus back, if it is still there.
-    requestAnimationFrame(() => { if ((heading.current?.getRootNode() as ShadowRoot | undefined)?.activeElement === null) heading.current!.focus() })
   }
   const onIssued = (issued: Issued): void => {
     const { action, apiKey: { publicId, label, environment, access, rotatedFrom }, revokedPublicIds, replayed } = issued
@@ -53,10 +52,12 @@ export function KeysSection () {
       close(dialog)
       onIssued(issued)
     },
-    onDone: (message: string) => {
+    onDone: async (message: string) => {
       close(dialog)
       announce(message)
-      loaded.reload()
+      await loaded.reload()
+      // The key may no longer be among those that are shown.
+      if (heading.current !== null) catchFocus(heading.current.getRootNode() as ShadowRoot)
     }
   })
   /** @param newest of the keys that its reader sees: whoever sees others and issues again wants another */

@@ -1,6 +1,7 @@
 // A modal dialog: the browser's own, which keeps the focus inside.
 import type { ComponentChildren } from 'preact'
 import { useEffect, useId, useRef } from 'preact/hooks'
+import { catchFocus } from './focus.js'
 import { Said } from './said.js'
 
 export interface DialogProps {
@@ -17,10 +18,14 @@ export function Dialog ({ title, onClose, onEscape, wide = false, children }: Di
   const dialog = useRef<HTMLDialogElement>(null)
   const heading = useId()
   useEffect(() => {
-    const opener = (dialog.current!.getRootNode() as ShadowRoot).activeElement
+    const root = dialog.current!.getRootNode() as ShadowRoot
+    const opener = root.activeElement
     dialog.current!.showModal()
     // A browser gives the focus back to what opened a dialog that is closed, not one that is taken away.
-    return () => { if (opener instanceof HTMLElement && opener.isConnected) opener.focus() }
+    return () => {
+      if (opener instanceof HTMLElement && opener.isConnected) opener.focus()
+      catchFocus(root)
+    }
   }, [])
   return (
     <dialog
