@@ -45,6 +45,9 @@ t.test('many keys', leftOut(whyNoBrowser()), async (t) => {
       t.equal(await page.getByRole('alert').count(), 0)
       t.same(await sorted(page), numbered(130))
       await looksRight(t, page, 'keys-many')
+      await page.getByRole('row').filter({ hasText: /Key 1(?!\d)/ }).getByRole('button').click()
+      await page.getByRole('dialog').getByText('This key has ended. It cannot be brought back.').waitFor()
+      await page.keyboard.press('Escape')
 
       // The first page now ends elsewhere.
       await makeKey(host.app, { label: 'Key 130' })
