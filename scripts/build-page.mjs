@@ -37,7 +37,7 @@ export async function buildPage () {
     logLevel: 'warning'
   })
   const texts = new Map(outputFiles.map(({ path, text }) => [join(FILES, basename(path)), text]))
-  texts.set(join(FILES, 'page.css'), await minifiedStyle(join(SOURCES, 'page.css')))
+  texts.set(join(FILES, 'page.css'), await minifiedStyle(join(SOURCES, 'styles/page.css')))
 
   rmSync(FILES, { recursive: true, force: true })
   mkdirSync(FILES, { recursive: true })

@@ -1,6 +1,6 @@
 // What the usage section and the audit log work out before they draw.
 import t from 'tap'
-import { firstShown, withPage, type AuditStart } from '../../lib/dashboard/page/audit-pages.js'
+import { firstShown, withPage, type AuditStart } from '../../lib/dashboard/page/audit/audit-pages.js'
 import { barsOf, busySlots, columnsOf, edgesOf, rateText, tickTexts } from '../../lib/dashboard/page/usage/figures.js'
 import { DAY, HOUR, MINUTE, toIso } from '../../lib/time.js'
 

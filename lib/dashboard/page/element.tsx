@@ -3,7 +3,7 @@ import { h, render } from 'preact'
 import type { Feature, SelfServeKeysElement as Declared, SelfServeKeysElementEventMap } from '../element.js'
 import { accountApi, type AccountApi } from './api.js'
 import { App } from './app.js'
-import styles from './element.css'
+import styles from './styles/element.css'
 import { formatOf } from './format.js'
 import { sayIn } from './text.js'
 

@@ -1,6 +1,6 @@
 // The default key of each environment, with what is next for it: to be issued, rotated, or looked at.
 import type { EffectivePolicy, ApiKey, Environment } from '../answers.js'
-import { hasEnded } from '../key-facts.js'
+import { hasEnded } from './key-facts.js'
 import { useSettings } from '../settings.js'
 import { Ago } from '../widgets/time.js'
 import { Status } from './key-words.js'

@@ -2,7 +2,7 @@
 import { useState } from 'preact/hooks'
 import type { Issued } from '../answers.js'
 import { useSettings } from '../settings.js'
-import { snippetsOf } from '../snippets.js'
+import { snippetsOf } from './snippets.js'
 import { CopyBox } from '../widgets/copy.js'
 import { Dialog } from '../widgets/dialog.js'
 import { Choices } from '../widgets/field.js'

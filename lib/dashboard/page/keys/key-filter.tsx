@@ -1,5 +1,5 @@
 // Which of the keys are shown.
-import type { KeyFilter } from '../key-facts.js'
+import type { KeyFilter } from './key-facts.js'
 import { useSettings } from '../settings.js'
 import { Field, Select } from '../widgets/field.js'
 

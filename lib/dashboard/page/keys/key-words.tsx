@@ -1,6 +1,6 @@
 // A key's members as they are shown, wherever they are.
 import type { ApiKey, RateLimitState } from '../answers.js'
-import { calledSinceRotation, endedAt } from '../key-facts.js'
+import { calledSinceRotation, endedAt } from './key-facts.js'
 import { useSettings } from '../settings.js'
 import { useNow } from '../use-now.js'
 import { Ago } from '../widgets/time.js'

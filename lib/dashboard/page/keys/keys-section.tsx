@@ -1,7 +1,7 @@
 // The keys of the account: which there are, and the dialogs in which they are made, looked at and ended.
 import { useEffect, useRef, useState } from 'preact/hooks'
 import type { EffectivePolicy, ApiKey, ApiKeyList, Environment, Issued, KeyStatus } from '../answers.js'
-import { EVERY_CURRENT_KEY, hasEnded, matches } from '../key-facts.js'
+import { EVERY_CURRENT_KEY, hasEnded, matches } from './key-facts.js'
 import { useSettings } from '../settings.js'
 import { useChange } from '../use-change.js'
 import { useLoad } from '../use-load.js'

@@ -1,7 +1,7 @@
 // One key: everything about it, and the steps by which it is changed.
 import { useState } from 'preact/hooks'
 import type { ApiKey } from '../answers.js'
-import { actionsOf, hasEnded, type KeyAction } from '../key-facts.js'
+import { actionsOf, hasEnded, type KeyAction } from './key-facts.js'
 import { useSettings } from '../settings.js'
 import { useChange } from '../use-change.js'
 import { Dialog } from '../widgets/dialog.js'

@@ -1,6 +1,6 @@
 // What each key did in the window: a bar beside those of the others, and the numbers it stands for.
 import type { UsageSnapshot } from '../answers.js'
-import { hasEnded } from '../key-facts.js'
+import { hasEnded } from '../keys/key-facts.js'
 import { RateLimits } from '../keys/key-words.js'
 import { useSettings } from '../settings.js'
 import { barsOf, type Bar } from './figures.js'

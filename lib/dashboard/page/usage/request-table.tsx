@@ -1,7 +1,7 @@
 // Single requests, newest first: a few at once, which on a phone are long enough, and all that are known when asked for.
 import { useState } from 'preact/hooks'
 import type { UsageRequest } from '../answers.js'
-import { Moment } from '../moment.js'
+import { Moment } from '../widgets/time.js'
 import { useSettings } from '../settings.js'
 import { Table, type Column } from '../widgets/table.js'
 import { Words } from '../widgets/words.js'

@@ -1,4 +1,4 @@
-// A moment, told from now; the exact time is there for whoever wants it.
+// A moment: told from now, with the exact time for whoever wants it, or the other way round.
 import { useSettings } from '../settings.js'
 import { useNow } from '../use-now.js'
 
@@ -7,4 +7,11 @@ export function Ago ({ time, empty }: { time: string | null, empty: string }) {
   const now = useNow(30_000)
   if (time === null) return <span class='quiet'>{empty}</span>
   return <time dateTime={time} title={format.time(time)}>{format.ago(time, Math.max(now, Date.now()))}</time>
+}
+
+/** To the second, and how long ago it was: what an entry of a log is found by. */
+export function Moment ({ time }: { time: string }) {
+  const { format: { locale } } = useSettings()
+  const exact = new Intl.DateTimeFormat(locale, { dateStyle: 'medium', timeStyle: 'medium' })
+  return <><time dateTime={time}>{exact.format(new Date(time))}</time><small><Ago time={time} empty='' /></small></>
 }

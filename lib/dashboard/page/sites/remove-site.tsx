@@ -1,10 +1,10 @@
 // Asks whether a site is to be removed, and removes it.
-import { ApiError } from './api.js'
-import type { Site } from './answers.js'
-import { useSettings } from './settings.js'
-import { useChange } from './use-change.js'
-import { Dialog } from './widgets/dialog.js'
-import { FailureNotice } from './widgets/notice.js'
+import { ApiError } from '../api.js'
+import type { Site } from '../answers.js'
+import { useSettings } from '../settings.js'
+import { useChange } from '../use-change.js'
+import { Dialog } from '../widgets/dialog.js'
+import { FailureNotice } from '../widgets/notice.js'
 
 export function RemoveSite ({ site: { siteId, origin }, onClose, onRemoved }: { site: Site, onClose: () => void, onRemoved: () => void }) {
   const { api, say, announce } = useSettings()

@@ -1,14 +1,14 @@
 // Sites: the origins that the account's publishable keys work on.
 import { useEffect, useRef, useState } from 'preact/hooks'
-import type { Site } from './answers.js'
+import type { Site } from '../answers.js'
 import { RemoveSite } from './remove-site.js'
-import { useSettings } from './settings.js'
-import { useChange } from './use-change.js'
-import { useLoad } from './use-load.js'
-import { Field } from './widgets/field.js'
-import { Loading } from './widgets/loading.js'
-import { FailureNotice } from './widgets/notice.js'
-import { Empty, Table } from './widgets/table.js'
+import { useSettings } from '../settings.js'
+import { useChange } from '../use-change.js'
+import { useLoad } from '../use-load.js'
+import { Field } from '../widgets/field.js'
+import { Loading } from '../widgets/loading.js'
+import { FailureNotice } from '../widgets/notice.js'
+import { Empty, Table } from '../widgets/table.js'
 
 export function SitesSection () {
   const { api, say, format } = useSettings()

@@ -1,5 +1,5 @@
 // Programs that call the host's API with a key that was just issued, ready to be pasted.
-import type { Access } from './answers.js'
+import type { Access } from '../answers.js'
 
 export interface SnippetInput {
   readonly plaintextKey: string

@@ -1,8 +1,8 @@
 // Entries of the audit log, a row each.
-import type { AuditEntry } from './answers.js'
-import { Moment } from './moment.js'
-import { useSettings } from './settings.js'
-import { Table } from './widgets/table.js'
+import type { AuditEntry } from '../answers.js'
+import { Moment } from '../widgets/time.js'
+import { useSettings } from '../settings.js'
+import { Table } from '../widgets/table.js'
 
 export function AuditTable ({ entries }: { entries: readonly AuditEntry[] }) {
   const { say } = useSettings()

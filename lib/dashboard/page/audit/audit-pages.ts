@@ -1,5 +1,5 @@
 // The audit log as it is shown: its newest page, and under it the older ones that were asked for.
-import type { AuditEntry, AuditPage } from '../../audit/audit-log.js'
+import type { AuditEntry, AuditPage } from '../../../audit/audit-log.js'
 
 /** The newest page of what matches a search. */
 export interface AuditStart extends AuditPage { readonly search: string }

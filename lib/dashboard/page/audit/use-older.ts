@@ -1,8 +1,8 @@
 // Older entries of the audit log, a page at a time, under the answer they continue.
 import { useRef, useState } from 'preact/hooks'
-import { ApiError } from './api.js'
+import { ApiError } from '../api.js'
 import { firstShown, withPage, type AuditShown, type AuditStart } from './audit-pages.js'
-import { useSettings } from './settings.js'
+import { useSettings } from '../settings.js'
 
 export interface Older {
   readonly shown: AuditShown

@@ -1,5 +1,5 @@
 // What can be told of keys from their list alone.
-import type { ApiKey, KeyStatus } from './answers.js'
+import type { ApiKey, KeyStatus } from '../answers.js'
 
 export interface KeyFilter {
   readonly environment: ApiKey['environment'] | 'all'

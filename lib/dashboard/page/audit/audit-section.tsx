@@ -2,13 +2,13 @@
 import { useEffect, useRef, useState } from 'preact/hooks'
 import type { AuditStart } from './audit-pages.js'
 import { AuditTable } from './audit-table.js'
-import { useSettings } from './settings.js'
-import { useLoad } from './use-load.js'
+import { useSettings } from '../settings.js'
+import { useLoad } from '../use-load.js'
 import { useOlder } from './use-older.js'
-import { Field } from './widgets/field.js'
-import { Loading } from './widgets/loading.js'
-import { ReadFailure } from './widgets/notice.js'
-import { Empty } from './widgets/table.js'
+import { Field } from '../widgets/field.js'
+import { Loading } from '../widgets/loading.js'
+import { ReadFailure } from '../widgets/notice.js'
+import { Empty } from '../widgets/table.js'
 
 /** ms without a key pressed, after which a search is made. */
 const QUIET = 300
