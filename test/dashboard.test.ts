@@ -1,5 +1,5 @@
 // The page's routes: who gets what, under which headers, and the token that the page makes changes with.
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { brotliDecompressSync, gunzipSync } from 'node:zlib'
 import fastifySwagger from '@fastify/swagger'
@@ -342,4 +342,16 @@ t.test('the element can be imported where there is no browser, and defines nothi
   const { SelfServeKeysElement } = await import('fastify-self-serve-keys/element')
   t.type(SelfServeKeysElement, 'function')
   t.equal('customElements' in globalThis, false)
+})
+
+t.test('what styles the element is documented, name by name, and nothing else is', async (t) => {
+  const folder = join(import.meta.dirname, '..', 'lib', 'dashboard', 'page')
+  const sources = readdirSync(folder, { recursive: true }).map(String).filter((name) => /\.(tsx|css)$/.test(name)).map((name) => readFileSync(join(folder, name), 'utf8')).join('\n')
+  const [, styling] = /## Styling\n([^]*?)\n## /.exec(readFileSync(join(import.meta.dirname, '..', 'docs', 'dashboard.md'), 'utf8'))!
+  const documented = [...styling!.matchAll(/^\| (`.*?`) \|/gm)].flatMap(([, names]) => names!.split(', ').map((name) => name.slice(1, -1)))
+  const parts = [...sources.matchAll(/\bpart=(?:'([\w -]+)'|\{[^}]*\})/g)].flatMap(([whole, names]) => names === undefined ? [...whole.matchAll(/'([\w -]+)'/g)].map(([, name]) => name!) : [names])
+    .flatMap((names) => names.split(' ')).filter((name) => name !== 'revoke')
+  const properties = [...sources.matchAll(/var\((--ssk-[\w-]+)/g)].map(([, name]) => name!)
+  t.ok(parts.length > 20 && properties.length > 10, 'the sources were read')
+  t.strictSame(documented.toSorted(), [...new Set([...parts, ...properties])].sort())
 })
