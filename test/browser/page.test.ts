@@ -29,6 +29,7 @@ t.test('the page', leftOut(whyNoBrowser()), async (t) => {
   })
 
   await t.test('a table with long names is as wide as there is room, or a list of cards', async (t) => {
+    await useLongNames(await new Person(quickstart, 'ada').signIn())
     await inWindow(t, browser, { origin }, async (page) => {
       await page.goto('/sign-in')
       await enter(page, 'ada@example.com', "ada's password")
@@ -199,20 +200,35 @@ async function visitStates (page: Page, { email, password }: Person, look: (name
   await look('lost')
 }
 
-/** Keys of every kind, some of them called, with labels and origins as long as they may be. */
+interface Made { plaintextKey: string, apiKey: { publicId: string } }
+
+async function issue (person: Person, body: object): Promise<Made> {
+  return (await person.me('POST', '/api-keys', { body })).json
+}
+
+async function call ({ quickstart }: Person, { plaintextKey }: Made, path = '/api/v1/blocks'): Promise<void> {
+  await quickstart.request('GET', path, { headers: { 'x-api-key': plaintextKey } })
+}
+
+/** Labels and origins as long as they may be. */
+async function useLongNames (person: Person): Promise<void> {
+  await call(person, await issue(person, { label: 'W'.repeat(100), environment: 'test' }))
+  const origin = `https://${'sub.'.repeat(20)}example.com`
+  await issue(person, { label: 'Website', access: 'publishable', allowedOrigins: [origin] })
+  await person.me('POST', '/sites', { body: { name: origin } })
+}
+
+/** Keys of every kind, some of them called. */
 async function useKeys (person: Person): Promise<void> {
-  const { quickstart } = person
-  const issue = async (body: object): Promise<{ plaintextKey: string, apiKey: { publicId: string } }> => (await person.me('POST', '/api-keys', { body })).json
-  const call = async (key: string, path = '/api/v1/blocks'): Promise<void> => { await quickstart.request('GET', path, { headers: { 'x-api-key': key } }) }
-  const usual = await issue({})
-  const old = await issue({ label: 'Nightly export', scopes: ['blocks:read', 'transactions:write'], allowedIps: ['127.0.0.1', '2001:db8::/32'] })
+  const usual = await issue(person, {})
+  const old = await issue(person, { label: 'Nightly export', scopes: ['blocks:read', 'transactions:write'], allowedIps: ['127.0.0.1', '2001:db8::/32'] })
   await person.me('POST', `/api-keys/${old.apiKey.publicId}/rotate`, { body: { overlapSeconds: 86_400 } })
-  const off = await issue({ label: 'W'.repeat(100), environment: 'test' })
+  const off = await issue(person, { label: 'Staging', environment: 'test' })
   await person.me('PATCH', `/api-keys/${off.apiKey.publicId}`, { body: { enabled: false } })
-  const gone = await issue({ label: 'Laptop that was lost' })
+  const gone = await issue(person, { label: 'Laptop that was lost' })
   await person.me('DELETE', `/api-keys/${gone.apiKey.publicId}`)
-  await issue({ label: 'Website', access: 'publishable', allowedOrigins: ['https://www.example.com', `https://${'sub.'.repeat(20)}example.com`] })
-  for (const name of ['https://www.example.com', `https://${'sub.'.repeat(20)}example.com`]) await person.me('POST', '/sites', { body: { name } })
-  for (const { plaintextKey } of [usual, usual, usual, old, off, gone]) await call(plaintextKey)
-  await call(usual.plaintextKey, '/api/v1/blocks/2000000')
+  await issue(person, { label: 'Website', access: 'publishable', allowedOrigins: ['https://www.example.com'] })
+  await person.me('POST', '/sites', { body: { name: 'https://www.example.com' } })
+  for (const key of [usual, usual, usual, old, off, gone]) await call(person, key)
+  await call(person, usual, '/api/v1/blocks/2000000')
 }
