@@ -7,7 +7,7 @@ import { inWindow, startBrowser, whyNoBrowser } from '../helpers/browser.js'
 import { manage, rowOf, shownKey, storeKey } from '../helpers/key-page.js'
 import { ACCOUNT } from '../helpers/keys.js'
 import { leftOut } from '../helpers/left-out.js'
-import { pageHost, signIn, type PageHost } from '../helpers/page-host.js'
+import { loseAnswers, pageHost, signIn, type PageHost } from '../helpers/page-host.js'
 
 const KEYS = '/v1/me/api-keys'
 
@@ -63,11 +63,7 @@ t.test('late answers', leftOut(whyNoBrowser()), async (t) => {
     const host = await pageHost(t)
     await inWindow(t, browser, { ...host, complaints: [`net::ERR_CONNECTION_RESET POST ${KEYS}`] }, async (page) => {
       await visit(page, host)
-      await page.route(`**${KEYS}`, async (route) => {
-        if (route.request().method() !== 'POST') return await route.continue()
-        await route.fetch()
-        await route.abort('connectionreset')
-      })
+      await loseAnswers(page, KEYS)
       await page.getByRole('button', { name: 'Create key' }).click()
       const dialog = page.getByRole('dialog')
       await dialog.getByLabel('Label').fill('CI')

@@ -5,7 +5,7 @@ import { HOST, makeKey } from '../helpers/account.js'
 import { inWindow, startBrowser, whyNoBrowser } from '../helpers/browser.js'
 import { ACCOUNT } from '../helpers/keys.js'
 import { leftOut } from '../helpers/left-out.js'
-import { looksRight, pageHost, signIn, type PageHost } from '../helpers/page-host.js'
+import { looksRight, loseAnswers, pageHost, signIn, type PageHost } from '../helpers/page-host.js'
 
 const KEYS = '/v1/me/api-keys'
 const PHONE = { width: 360, height: 600 }
@@ -92,11 +92,7 @@ t.test('changes that do not succeed', leftOut(whyNoBrowser()), async (t) => {
     const host = await pageHost(t)
     await inWindow(t, browser, { ...host, complaints: [`net::ERR_CONNECTION_RESET POST ${KEYS}`] }, async (page) => {
       await visit(page, host)
-      await page.route(`**${KEYS}`, async (route) => {
-        if (route.request().method() !== 'POST') return await route.continue()
-        await route.fetch()
-        await route.abort('connectionreset')
-      })
+      await loseAnswers(page, KEYS)
       const dialog = await fillIn(page, 'Server')
       await send(dialog)
       await dialog.getByRole('alert').getByText('The server could not be reached. Nothing may have changed; it is safe to try again.').waitFor()

@@ -39,6 +39,15 @@ export async function signIn (page: Page, { origin }: Pick<PageHost, 'origin'>, 
   await page.context().addCookies([{ name: 'session', value: `token-${accountId}`, url: origin }])
 }
 
+/** The host makes what is asked for there by POST, and its answers are lost on the way. */
+export async function loseAnswers (page: Page, path: string): Promise<void> {
+  await page.route(`**${path}`, async (route) => {
+    if (route.request().method() !== 'POST') return await route.continue()
+    await route.fetch()
+    await route.abort('connectionreset')
+  })
+}
+
 /** Accessible and without anything that sticks out of the page or a dialog, light, dark and on a phone; a picture of each. */
 export async function looksRight (t: Test, page: Page, name: string): Promise<void> {
   const looks = [['light', 1280], ['dark', 1280], ['light', 360]] as const
