@@ -1,6 +1,6 @@
 // The whole of what is shown: who is signed in, the sections, and what is said of them all.
 import type { ComponentType } from 'preact'
-import { useCallback, useEffect, useMemo, useRef, useState } from 'preact/hooks'
+import { useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks'
 import type { Feature } from '../element.js'
 import type { Issued } from './answers.js'
 import { ApiError } from './api.js'
@@ -36,7 +36,7 @@ export function App (props: Omit<Settings, 'announce' | 'onRead' | 'show'>) {
   /** New keys, of which the first is shown. Above the sections: an answer may come when its section is no longer there. */
   const [issued, setIssued] = useState<readonly Issued[]>([])
   const away = useRef(false)
-  useEffect(() => () => { away.current = true }, [])
+  useLayoutEffect(() => () => { away.current = true }, [])
   const [said, setSaid] = useState('')
   useEffect(() => {
     // Whoever comes upon it later would take it for news.

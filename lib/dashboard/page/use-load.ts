@@ -1,5 +1,5 @@
 // Something that is read: at first, when what is asked for changes, and whenever somebody asks for it anew.
-import { useCallback, useEffect, useRef, useState } from 'preact/hooks'
+import { useCallback, useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks'
 import { ApiError } from './api.js'
 import { useSettings } from './settings.js'
 
@@ -39,6 +39,7 @@ export function useLoad<T> (load: () => Promise<T>, inputs: readonly unknown[]):
     reload()
     return () => { asked.current++ }
   }, [reload])
-  useEffect(() => () => { gone.current = true }, [])
+  // At once: an effect of the other kind is cleaned up only after the next frame.
+  useLayoutEffect(() => () => { gone.current = true }, [])
   return { ...state, reload }
 }
