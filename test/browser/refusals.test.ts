@@ -88,6 +88,22 @@ t.test('changes that do not succeed', leftOut(whyNoBrowser()), async (t) => {
     })
   })
 
+  await t.test('a label counts by characters, as its reader does: a hundred of any are taken, one more is refused at its field', async (t) => {
+    const host = await pageHost(t)
+    await inWindow(t, browser, { ...host, complaints: [`400 POST ${KEYS}`] }, async (page) => {
+      await visit(page, host)
+      const dialog = await fillIn(page, '🔑'.repeat(101))
+      await send(dialog)
+      await dialog.getByText('must be text of 1 to 100 characters').waitFor()
+      t.equal(await dialog.getByLabel('Label').getAttribute('aria-invalid'), 'true')
+      t.same(await count(host), { total: 0, active: 0 })
+      await dialog.getByLabel('Label').fill('🔑'.repeat(100))
+      await send(dialog)
+      await store(page)
+      t.same(await count(host), { total: 1, active: 1 })
+    })
+  })
+
   await t.test('a key whose answer was lost is made once, and its loss is told', async (t) => {
     const host = await pageHost(t)
     await inWindow(t, browser, { ...host, complaints: [`net::ERR_CONNECTION_RESET POST ${KEYS}`] }, async (page) => {

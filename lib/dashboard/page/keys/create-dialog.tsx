@@ -61,7 +61,7 @@ export function CreateDialog ({ policy, onIssued, onClose }: { policy: Effective
       >
         <FailureNotice failure={failure?.field == null ? failure : null} />
         <Field label={say('issue.label')} hint={say('issue.label.hint')} fault={fault('label')}>
-          {(control) => <input {...control} type='text' autofocus maxLength={100} autocomplete='off' value={label} onInput={(event) => { setLabel(event.currentTarget.value) }} />}
+          {(control) => <input {...control} type='text' autofocus autocomplete='off' value={label} onInput={(event) => { setLabel(event.currentTarget.value) }} />}
         </Field>
         {policy.environments.length > 1 && (
           <Choices

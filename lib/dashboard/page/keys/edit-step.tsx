@@ -53,7 +53,7 @@ export function EditStep ({ apiKey, policy, onDone, onBack }: StepProps) {
     >
       <FailureNotice failure={failure?.field == null ? failure : null} />
       <Field label={say('issue.label')} fault={fault('label')}>
-        {(control) => <input {...control} type='text' autofocus maxLength={100} autocomplete='off' value={label} onInput={(event) => { setLabel(event.currentTarget.value) }} />}
+        {(control) => <input {...control} type='text' autofocus autocomplete='off' value={label} onInput={(event) => { setLabel(event.currentTarget.value) }} />}
       </Field>
       {secret && policy.scopes.length > 0 && <ScopesField policy={policy} value={scopes} onChange={setScopes} fault={fault('scopes')} />}
       <Restrictions
