@@ -11,7 +11,7 @@ import { looksRight, pageHost, signIn, type PageHost } from '../helpers/page-hos
 const KEYS = '/v1/me/api-keys'
 /** Each a label; what a page may take for its own, or be torn by. */
 const LABELS = [
-  'x'.repeat(100), 'a label of many words '.repeat(4).trim(), '<img src=x onerror="document.title=1">', '<b>bold</b> &amp; "quoted"', '{count} ${key}', // eslint-disable-line no-template-curly-in-string
+  'x'.repeat(100), 'a label of many words '.repeat(4).trim(), '<img src=x onerror="document.title=1">', '<b>bold</b> &amp; "quoted"', '{count} ${key}', // eslint-disable-line no-template-curly-in-string -- a label that looks like one
   'مفتاح الخادم الرئيسي', '\u202Etxt.yek', '👩‍👩‍👧 🔑 e\u0301', '  padded  ', 'line\nbreak'
 ]
 

@@ -27,6 +27,11 @@ export class ApiError extends Error {
   }
 }
 
+/** What was thrown, as the failure to show. */
+export function asFailure (error: unknown): ApiError {
+  return error instanceof ApiError ? error : new ApiError('unavailable', String(error))
+}
+
 /** `getToken` and `headers` are looked at for each request: a host may set others at any time. */
 export interface ApiSettings {
   readonly base: string

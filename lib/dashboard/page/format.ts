@@ -9,6 +9,8 @@ export interface Format {
   number (value: number): string
   /** Day and time. @param iso RFC 3339 */
   time (iso: string): string
+  /** Day and time, to the second. */
+  moment (iso: string): string
   /** Day alone. */
   day (iso: string): string
   /** `3 minutes ago`, `in 2 days`. @param now ms */
@@ -22,19 +24,25 @@ export interface Format {
 export function formatOf (locale: string): Format {
   const number = new Intl.NumberFormat(locale)
   const time = new Intl.DateTimeFormat(locale, { dateStyle: 'medium', timeStyle: 'short' })
+  const moment = new Intl.DateTimeFormat(locale, { dateStyle: 'medium', timeStyle: 'medium' })
   const day = new Intl.DateTimeFormat(locale, { dateStyle: 'medium' })
   // Not `numeric: 'auto'`, which calls 24 hours a yesterday: what was 47 hours ago may be two days before today.
   const relative = new Intl.RelativeTimeFormat(locale)
   const justNow = new Intl.RelativeTimeFormat(locale, { numeric: 'auto' }).format(0, 'second')
   const list = new Intl.ListFormat(locale, { type: 'unit', style: 'narrow' })
-  const unit = (value: number, name: string, digits = 0): string =>
-    new Intl.NumberFormat(locale, { style: 'unit', unit: name, unitDisplay: 'short', maximumFractionDigits: digits }).format(value)
+  const units = new Map<string, Intl.NumberFormat>()
+  const unit = (value: number, name: string, digits = 0): string => {
+    const known = units.get(`${name} ${digits}`) ?? new Intl.NumberFormat(locale, { style: 'unit', unit: name, unitDisplay: 'short', maximumFractionDigits: digits })
+    units.set(`${name} ${digits}`, known)
+    return known.format(value)
+  }
   const UNITS = [['day', DAY], ['hour', HOUR], ['minute', MINUTE], ['second', 1000]] as const
 
   return {
     locale,
     number: (value) => number.format(value),
     time: (iso) => time.format(new Date(iso)),
+    moment: (iso) => moment.format(new Date(iso)),
     day: (iso) => day.format(new Date(iso)),
     ago (iso, now) {
       const ms = Date.parse(iso) - now

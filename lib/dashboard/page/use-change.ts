@@ -1,6 +1,6 @@
 // A change that somebody makes: once, however often the button is pressed, and once more only where the answer was lost.
 import { useRef, useState } from 'preact/hooks'
-import { ApiError } from './api.js'
+import { asFailure, type ApiError } from './api.js'
 import { useSettings } from './settings.js'
 
 export interface Change {
@@ -39,7 +39,7 @@ export function useChange (): Change {
         under.current.what = ''
         return answer
       } catch (error) {
-        const failure = error instanceof ApiError ? error : new ApiError('unavailable', String(error))
+        const failure = asFailure(error)
         if (failure.kind === 'signed-out' || failure.kind === 'no-token') tell('auth-required', { during: 'change' })
         setFailure(failure)
         return null

@@ -1,6 +1,6 @@
 // Something that is read: at first, when what is asked for changes, and whenever somebody asks for it anew.
 import { useCallback, useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks'
-import { ApiError } from './api.js'
+import { asFailure, type ApiError } from './api.js'
 import { useSettings } from './settings.js'
 
 export interface Loaded<T> {
@@ -30,8 +30,7 @@ export function useLoad<T> (load: () => Promise<T>, inputs: readonly unknown[]):
       if (question === asked.current) setState({ value, failure: null, loading: false })
     } catch (error) {
       onRead(error)
-      const failure = error instanceof ApiError ? error : new ApiError('unavailable', String(error))
-      if (question === asked.current) setState((before) => ({ ...before, failure, loading: false }))
+      if (question === asked.current) setState((before) => ({ ...before, failure: asFailure(error), loading: false }))
     }
   }, [generation, ...inputs])
 

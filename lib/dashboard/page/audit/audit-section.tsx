@@ -1,14 +1,14 @@
 // The audit log: every change, newest first, with a search that the server makes.
 import { useEffect, useRef, useState } from 'preact/hooks'
-import type { AuditStart } from './audit-pages.js'
-import { AuditTable } from './audit-table.js'
 import { useSettings } from '../settings.js'
 import { useLoad } from '../use-load.js'
-import { useOlder } from './use-older.js'
+import { useOlder } from '../use-older.js'
 import { Field } from '../widgets/field.js'
 import { Loading } from '../widgets/loading.js'
 import { ReadFailure } from '../widgets/notice.js'
 import { Empty } from '../widgets/table.js'
+import { firstShown, withPage, type AuditStart } from './audit-pages.js'
+import { AuditTable } from './audit-table.js'
 
 /** ms without a key pressed, after which a search is made. */
 const QUIET = 300
@@ -58,8 +58,9 @@ export function AuditSection () {
 }
 
 function Entries ({ start }: { start: AuditStart }) {
-  const { say, format, announce } = useSettings()
-  const { shown: { logs, next }, failure, loading, ask } = useOlder(start)
+  const { api, say, format, announce } = useSettings()
+  const { shown: { logs, next }, failure, loading, ask } = useOlder(start, firstShown(start), (shown) =>
+    shown.next === null ? null : api.audit({ offset: shown.next, search: start.search }).then((page) => withPage(shown, page)))
   const count = useRef<HTMLParagraphElement>(null)
   if (start.total === 0) return start.search === '' ? <Empty title={say('audit.empty')} /> : <p class='quiet'>{say('audit.no-match')}</p>
 

@@ -5,7 +5,7 @@ import { useSettings } from '../settings.js'
 import { useChange } from '../use-change.js'
 import { Dialog } from '../widgets/dialog.js'
 import { Choices, Field } from '../widgets/field.js'
-import { FailureNotice } from '../widgets/notice.js'
+import { Form } from '../widgets/form.js'
 import { expiresAtOf, expiryChoices } from './expiry.js'
 import { ExpiryField } from './expiry-field.js'
 import { faultOf, focusFirstFault, type Faults } from './faults.js'
@@ -53,13 +53,7 @@ export function CreateDialog ({ policy, onIssued, onClose }: { policy: Effective
 
   return (
     <Dialog title={say('issue.title')} onClose={onClose}>
-      <form
-        ref={form} noValidate onSubmit={(event) => {
-          event.preventDefault()
-          submit()
-        }}
-      >
-        <FailureNotice failure={failure?.field == null ? failure : null} />
+      <Form form={form} failure={failure} fields={['label', 'expiresAt', ...(access === 'secret' ? ['scopes'] : []), 'allowedOrigins', 'allowedIps']} onSubmit={submit}>
         <Field label={say('issue.label')} hint={say('issue.label.hint')} fault={fault('label')}>
           {(control) => <input {...control} type='text' autofocus autocomplete='off' value={label} onInput={(event) => { setLabel(event.currentTarget.value) }} />}
         </Field>
@@ -82,7 +76,7 @@ export function CreateDialog ({ policy, onIssued, onClose }: { policy: Effective
           <button type='button' part='button' onClick={onClose}>{say('cancel')}</button>
           <button type='submit' class='primary' part='button primary' aria-disabled={creating.busy}>{say('issue.submit')}</button>
         </div>
-      </form>
+      </Form>
     </Dialog>
   )
 }

@@ -3,7 +3,7 @@ import { useRef, useState } from 'preact/hooks'
 import { useSettings } from '../settings.js'
 import { useChange } from '../use-change.js'
 import { Field } from '../widgets/field.js'
-import { FailureNotice } from '../widgets/notice.js'
+import { Form } from '../widgets/form.js'
 import { faultOf, focusFirstFault, type Faults } from './faults.js'
 import { linesOf } from './lines.js'
 import { Restrictions } from './restrictions.js'
@@ -45,13 +45,7 @@ export function EditStep ({ apiKey, policy, onDone, onBack }: StepProps) {
   }
 
   return (
-    <form
-      ref={form} noValidate onSubmit={(event) => {
-        event.preventDefault()
-        submit()
-      }}
-    >
-      <FailureNotice failure={failure?.field == null ? failure : null} />
+    <Form form={form} failure={failure} fields={['label', ...(secret ? ['scopes'] : []), 'allowedOrigins', 'allowedIps']} onSubmit={submit}>
       <Field label={say('issue.label')} fault={fault('label')}>
         {(control) => <input {...control} type='text' autofocus autocomplete='off' value={label} onInput={(event) => { setLabel(event.currentTarget.value) }} />}
       </Field>
@@ -63,7 +57,7 @@ export function EditStep ({ apiKey, policy, onDone, onBack }: StepProps) {
         <button type='button' part='button' onClick={onBack}>{say('manage.back')}</button>
         <button type='submit' class='primary' part='button primary' aria-disabled={saving.busy}>{say('save')}</button>
       </div>
-    </form>
+    </Form>
   )
 }
 

@@ -9,7 +9,7 @@ export type Faults = Partial<Record<'label' | 'scopes' | 'allowedOrigins' | 'all
  * What the server finds wrong with a field, without the name it has there; null: nothing.
  * @param lines of a field that sends its lines: its text
  */
-export function faultOf (failure: ApiError | null, field: keyof Faults, say: Say, lines?: string): string | null {
+export function faultOf (failure: ApiError | null, field: string, say: Say, lines?: string): string | null {
   if (failure?.field !== field) return null
   const [, place, rule] = /^\w+(?:\.(\d+))?: (.*)$/s.exec(failure.message)!
   return place === undefined || lines === undefined ? rule! : say('fault.line', { line: lineOf(lines, Number(place)), rule: rule! })

@@ -1,20 +1,20 @@
 // The keys of the account: which there are, and the dialogs in which they are made, looked at and ended.
 import { useEffect, useRef, useState } from 'preact/hooks'
-import type { EffectivePolicy, ApiKey, ApiKeyList, Environment, Issued, KeyStatus } from '../answers.js'
-import { EVERY_CURRENT_KEY, hasEnded, matches } from './key-facts.js'
+import type { ApiKey, ApiKeyList, EffectivePolicy, Environment, Issued, KeyStatus } from '../answers.js'
 import { useSettings } from '../settings.js'
 import { useChange } from '../use-change.js'
 import { useLoad } from '../use-load.js'
+import { useOlder } from '../use-older.js'
 import { catchFocus } from '../widgets/focus.js'
 import { Loading } from '../widgets/loading.js'
 import { FailureNotice, ReadFailure } from '../widgets/notice.js'
 import { Empty } from '../widgets/table.js'
 import { CreateDialog } from './create-dialog.js'
 import { DefaultKeys } from './default-keys.js'
+import { EVERY_CURRENT_KEY, hasEnded, matches } from './key-facts.js'
 import { KeyFilterBar } from './key-filter.js'
 import { KeyTable } from './key-table.js'
 import { ManageDialog, type Step } from './manage-dialog.js'
-import { useOlderKeys } from './use-older-keys.js'
 
 /** The dialog that is open. */
 type Open = { readonly is: 'create' } | { readonly is: 'manage', readonly apiKey: ApiKey, readonly step: Step }
@@ -103,12 +103,14 @@ interface KeyListProps extends Known {
 }
 
 function KeyList ({ list, policy, onRefresh, onCreate, onManage }: KeyListProps) {
-  const { say, format, announce } = useSettings()
+  const { api, say, format, announce } = useSettings()
   const [filter, setFilter] = useState(EVERY_CURRENT_KEY)
-  const older = useOlderKeys(list)
+  // One that ends elsewhere begins anew: between it and what was read, a key would be missing.
+  const older = useOlder<Pick<ApiKeyList, 'apiKeys' | 'before'>>(list.before, { apiKeys: [], before: list.before }, ({ apiKeys, before }) =>
+    before === null ? null : api.keys(before).then((page) => ({ apiKeys: [...apiKeys, ...page.apiKeys], before: page.before })))
   const first = new Set(list.apiKeys.map(({ publicId }) => publicId))
   // An older one that was renewed since is on the first page.
-  const keys = [...list.apiKeys, ...older.apiKeys.filter(({ publicId }) => !first.has(publicId))]
+  const keys = [...list.apiKeys, ...older.shown.apiKeys.filter(({ publicId }) => !first.has(publicId))]
   const shown = keys.filter((apiKey) => matches(apiKey, filter))
   const bar = useRef<HTMLDivElement>(null)
   // Whoever does not see the list change under the filter hears of it, once they stopped typing.
@@ -124,7 +126,7 @@ function KeyList ({ list, policy, onRefresh, onCreate, onManage }: KeyListProps)
     setFilter({ ...EVERY_CURRENT_KEY, status: 'all' })
   }
   const more = async (): Promise<void> => {
-    if (await older.ask() === null) bar.current?.focus()
+    if ((await older.ask())?.before === null) bar.current?.focus()
   }
 
   return (
@@ -145,7 +147,7 @@ function KeyList ({ list, policy, onRefresh, onCreate, onManage }: KeyListProps)
         </Empty>
       )}
       <ReadFailure failure={older.failure} />
-      {older.before !== null && withEnded && (
+      {older.shown.before !== null && withEnded && (
         <div class='bar'>
           <p class='quiet'>{say('keys.truncated')}</p>
           <button type='button' part='button' aria-disabled={older.loading} onClick={more}>{say('keys.more')}</button>

@@ -2,7 +2,7 @@
 import { useRef, useState } from 'preact/hooks'
 import { useSettings } from '../settings.js'
 import { useChange } from '../use-change.js'
-import { FailureNotice } from '../widgets/notice.js'
+import { Form } from '../widgets/form.js'
 import { expiresAtOf, expiryChoices } from './expiry.js'
 import { ExpiryField } from './expiry-field.js'
 import { faultOf, focusFirstFault } from './faults.js'
@@ -30,14 +30,8 @@ export function RenewStep ({ apiKey, policy: { defaultKey, ...rest }, onDone, on
     focusFirstFault(form.current)
   }
   return (
-    <form
-      ref={form} noValidate onSubmit={(event) => {
-        event.preventDefault()
-        submit()
-      }}
-    >
+    <Form form={form} failure={failure} fields={['expiresAt']} onSubmit={submit}>
       <p>{expiresAt === null ? say('renew.text.never') : say(status === 'expired' ? 'renew.text.ended' : 'renew.text', { time: format.time(expiresAt) })}</p>
-      <FailureNotice failure={failure?.field == null ? failure : null} />
       <ExpiryField
         policy={policy} value={expiry} onChange={setExpiry}
         fault={missing ? say('issue.expiry.missing') : faultOf(failure, 'expiresAt', say)}
@@ -46,6 +40,6 @@ export function RenewStep ({ apiKey, policy: { defaultKey, ...rest }, onDone, on
         <button type='button' part='button' onClick={onBack}>{say('cancel')}</button>
         <button type='submit' class='primary' part='button primary' aria-disabled={renewing.busy}>{say('renew.submit')}</button>
       </div>
-    </form>
+    </Form>
   )
 }

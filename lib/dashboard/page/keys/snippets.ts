@@ -35,7 +35,7 @@ export function snippetsOf ({ plaintextKey, access, url, header }: SnippetInput)
   }
 
   function forNode (): string {
-    const key = bearer ? '`Bearer ${process.env.API_KEY}`' : 'process.env.API_KEY' // eslint-disable-line no-template-curly-in-string
+    const key = bearer ? '`Bearer ${process.env.API_KEY}`' : 'process.env.API_KEY' // eslint-disable-line no-template-curly-in-string -- of the program that is shown
     return `// example.mjs
 const response = await fetch(${text(url)}, {
   headers: { ${text(name)}: ${key} }

@@ -1,23 +1,22 @@
 // Sites: the origins that the account's publishable keys work on.
 import { useEffect, useRef, useState } from 'preact/hooks'
 import type { Site } from '../answers.js'
-import { RemoveSite } from './remove-site.js'
+import { faultOf } from '../keys/faults.js'
 import { useSettings } from '../settings.js'
 import { useChange } from '../use-change.js'
 import { useLoad } from '../use-load.js'
 import { Field } from '../widgets/field.js'
+import { catchFocus } from '../widgets/focus.js'
+import { Form } from '../widgets/form.js'
 import { Loading } from '../widgets/loading.js'
-import { FailureNotice } from '../widgets/notice.js'
 import { Empty, Table } from '../widgets/table.js'
+import { RemoveSite } from './remove-site.js'
 
 export function SitesSection () {
   const { api, say, format } = useSettings()
   const loaded = useLoad(async () => await api.sites(), [api])
   const [removing, setRemoving] = useState<Site | null>(null)
-  const [removed, setRemoved] = useState(0)
   const heading = useRef<HTMLHeadingElement>(null)
-  // After the dialog, which gives the focus back to a button that is about to go.
-  useEffect(() => { if (removed > 0) heading.current!.focus() }, [removed])
 
   return (
     <section part='section'>
@@ -31,10 +30,11 @@ export function SitesSection () {
       </Loading>
       {removing !== null && (
         <RemoveSite
-          site={removing} onClose={() => { setRemoving(null) }} onRemoved={() => {
+          site={removing} onClose={() => { setRemoving(null) }} onRemoved={async () => {
             setRemoving((now) => now === removing ? null : now)
-            setRemoved((times) => times + 1)
-            loaded.reload()
+            await loaded.reload()
+            // With the button that opened the dialog.
+            if (heading.current !== null) catchFocus(heading.current.getRootNode() as ShadowRoot)
           }}
         />
       )}
@@ -48,9 +48,7 @@ function AddSite ({ onAdded }: { onAdded: () => void }) {
   const [missing, setMissing] = useState(false)
   const { busy, failure, make, forget } = useChange()
   const input = useRef<HTMLInputElement>(null)
-  const refused = failure?.field === 'name' ? failure : null
-  // The name of the field is its label's to say.
-  const fault = missing ? say('sites.missing') : refused?.message.replace(/^name: /, '') ?? null
+  const fault = missing ? say('sites.missing') : faultOf(failure, 'name', say)
   useEffect(() => {
     if (fault === null) return
     input.current!.focus()
@@ -72,12 +70,7 @@ function AddSite ({ onAdded }: { onAdded: () => void }) {
     onAdded()
   }
   return (
-    <form
-      class='add-site' noValidate onSubmit={(event) => {
-        event.preventDefault()
-        add()
-      }}
-    >
+    <Form class='add-site' failure={failure} fields={['name']} onSubmit={add}>
       <Field label={say('sites.name')} hint={say('sites.name.hint')} fault={fault}>
         {(control) => (
           <input
@@ -87,8 +80,7 @@ function AddSite ({ onAdded }: { onAdded: () => void }) {
         )}
       </Field>
       <button type='submit' class='primary' part='button primary' aria-disabled={busy}>{say('sites.add')}</button>
-      <FailureNotice failure={refused === null ? failure : null} />
-    </form>
+    </Form>
   )
 }
 

@@ -11,7 +11,6 @@ export function Ago ({ time, empty }: { time: string | null, empty: string }) {
 
 /** To the second, and how long ago it was: what an entry of a log is found by. */
 export function Moment ({ time }: { time: string }) {
-  const { format: { locale } } = useSettings()
-  const exact = new Intl.DateTimeFormat(locale, { dateStyle: 'medium', timeStyle: 'medium' })
-  return <><time dateTime={time}>{exact.format(new Date(time))}</time><small><Ago time={time} empty='' /></small></>
+  const { format } = useSettings()
+  return <><time dateTime={time}>{format.moment(time)}</time><small><Ago time={time} empty='' /></small></>
 }
