@@ -16,17 +16,38 @@ t.setTimeout(60_000)
 t.test('late answers', leftOut(whyNoBrowser()), async (t) => {
   const browser = await startBrowser(t)
 
-  await t.test('a key that was revoked meanwhile closes neither the form nor the new key that is open by then', async (t) => {
+  /** Presses "Revoke key" and goes on before the answer is there. */
+  async function revokeAndGoOn (page: Page): Promise<Awaited<ReturnType<typeof holdBack>>> {
+    await manage(page, 'Old', 'Revoke')
+    const answer = await holdBack(page, 'DELETE')
+    await page.getByRole('button', { name: 'Revoke key' }).click()
+    await answer.asked
+    await page.getByRole('button', { name: 'Cancel' }).click()
+    await page.getByRole('button', { name: 'Close' }).click()
+    return answer
+  }
+
+  await t.test('a key that was revoked meanwhile leaves a form that is open by then, and what was typed', async (t) => {
     const host = await pageHost(t)
     await makeKey(host.app, { label: 'Old' })
     await inWindow(t, browser, host, async (page) => {
       await visit(page, host)
-      await manage(page, 'Old', 'Revoke')
-      const answer = await holdBack(page, 'DELETE')
-      await page.getByRole('button', { name: 'Revoke key' }).click()
-      await answer.asked
-      await page.getByRole('button', { name: 'Cancel' }).click()
-      await page.getByRole('button', { name: 'Close' }).click()
+      const answer = await revokeAndGoOn(page)
+      await page.getByRole('button', { name: 'Create key' }).click()
+      await page.getByRole('dialog').getByLabel('Label').fill('Typed')
+      answer.come()
+      await page.getByRole('status').filter({ hasText: 'The key is revoked.' }).last().waitFor({ state: 'attached' })
+      await rowOf(page, 'Old').waitFor({ state: 'detached' })
+      t.equal(await page.getByRole('dialog').getByLabel('Label').inputValue(), 'Typed')
+    })
+  })
+
+  await t.test('nor does it close the new key that is shown', async (t) => {
+    const host = await pageHost(t)
+    await makeKey(host.app, { label: 'Old' })
+    await inWindow(t, browser, host, async (page) => {
+      await visit(page, host)
+      const answer = await revokeAndGoOn(page)
       await page.getByRole('button', { name: 'Issue the default live key' }).click()
       const plaintext = await shownKey(page)
       answer.come()
