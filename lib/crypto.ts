@@ -1,5 +1,8 @@
-// Digests and random text: the only file that names node:crypto.
-import { hash, randomBytes, timingSafeEqual } from 'node:crypto'
+// Digests, random text and signatures: the only file that names node:crypto.
+import { createPublicKey, hash, randomBytes, timingSafeEqual, verify, type KeyObject } from 'node:crypto'
+
+/** What ECDSA signatures on the curve P-256 are verified with. */
+export type PublicKey = KeyObject
 
 export const BASE62 = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz'
 const CROCKFORD = '0123456789ABCDEFGHJKMNPQRSTVWXYZ'
@@ -46,6 +49,23 @@ export function hmacSha256 (secret: string): (text: string) => string {
 /** Equality in time that does not depend on where two digests of the same length differ. */
 export function sameDigest (a: string, b: string): boolean {
   return a.length === b.length && timingSafeEqual(Buffer.from(a), Buffer.from(b))
+}
+
+/** A public key for ECDSA on the curve P-256, from PEM; null for anything else, private keys too. */
+export function readPublicKey (pem: string): PublicKey | null {
+  if (!pem.trimStart().startsWith('-----BEGIN PUBLIC KEY-----')) return null
+  try {
+    const key = createPublicKey(pem)
+    return key.asymmetricKeyDetails?.namedCurve === 'prime256v1' ? key : null
+  } catch {
+    return null
+  }
+}
+
+/** Did the owner of `key` sign these bytes? ECDSA with SHA-256; the signature in base64 of DER. */
+export function isSignedBy (key: PublicKey, content: Uint8Array, signature: string): boolean {
+  // Node reads base64 up to the first character that is none, and so the first of two signatures.
+  return /^[A-Za-z0-9+/]+={0,2}$/.test(signature) && verify('sha256', content, key, Buffer.from(signature, 'base64'))
 }
 
 /** `length` base62 characters from the system's CSPRNG; bytes ≥ 248 are thrown away, so that no character is likelier than another. */

@@ -54,7 +54,7 @@ export interface ErrorDetailsByCode {
   KEY_LIMIT_REACHED: { maxKeys: number }
   SITE_LIMIT_REACHED: { maxSites: number }
   /** `part`: what failed or did not answer in time. `retryAfter` in seconds. */
-  STORAGE_UNAVAILABLE: { part: 'storage' | 'session' | 'policy' | 'authorize' | 'rateLimit', retryAfter: number }
+  STORAGE_UNAVAILABLE: { part: 'storage' | 'session' | 'policy' | 'authorize' | 'rateLimit' | 'secretScanning', retryAfter: number }
 }
 /** The details of the error with this code. */
 export type ErrorDetails<C extends ErrorCode> = C extends keyof ErrorDetailsByCode ? ErrorDetailsByCode[C] : Record<string, never>

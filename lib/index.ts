@@ -19,6 +19,7 @@ export { BATCH_EVENTS, BATCH_MEMORY } from './storage/storage.js'
 export type { Metadata, Profile, Register, Scope } from './register.js'
 export type { DashboardFeatures, DashboardOptions } from './options/dashboard-options.js'
 export type { KeyOptions, RevocationOptions, SelfServeKeysOptions, StandardRouteSwitches, UsageOptions } from './options/options.js'
+export type { SecretScanningOptions } from './options/secret-scanning-options.js'
 export type {
   AccountAction, AccountPolicy, AuditOptions, Authorize, PolicyOptions, RateLimitOption, RateLimitSettings
 } from './options/policy-options.js'
@@ -33,7 +34,7 @@ export type { Peppers } from './keys/key-hash.js'
 export type { Actor } from './keys/actor.js'
 export type { EffectivePolicy } from './keys/effective-policy.js'
 export type {
-  ApiKeyList, HostInput, ImportInput, Issued, IssueInput, KeyOperations, ListOptions, Repeatable, UpdateInput
+  ApiKeyList, HostInput, ImportInput, Issued, IssueInput, KeyOperations, ListOptions, Repeatable, RevocationReason, UpdateInput
 } from './keys/key-operations.js'
 export type { KeyRequirement, RequestSource } from './keys/judge-key.js'
 export type { AccountEvent } from './audit/account-event.js'

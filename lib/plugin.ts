@@ -13,12 +13,14 @@ import { protectedRoutes } from './http/protected-routes.js'
 import { stateOf, type Caller } from './http/request-state.js'
 import type { RouteRule, RouteRuleConfig } from './http/route-rule.js'
 import { governBy, routeRules, type RouteRules } from './http/route-rules.js'
+import { secretScanningRoute } from './http/secret-scanning-route.js'
 import type { SelfServeKeys, VerifyResult } from './http/self-serve-keys.js'
 import type { SessionSettings } from './http/session-rule.js'
 import { failureCodeOf, usageHook } from './http/usage-hook.js'
 import { toVerifiedApiKey, type VerifiedApiKey } from './keys/api-key.js'
 import { cutScopes } from './keys/scopes.js'
 import { unknownKey, type Verification } from './keys/verify-key.js'
+import { fetchedKeys, givenKeys } from './leaks/scanner-keys.js'
 import { completeOptions } from './options/complete.js'
 import type { SelfServeKeysOptions } from './options/options.js'
 import { servicesOf } from './services.js'
@@ -53,7 +55,7 @@ const plugin: FastifyPluginAsync<SelfServeKeysOptions> = async (app, options) =>
   const complete = app.printRoutes().trim() === '(empty tree)'
 
   const storage = guardedStorage(settings.storage ?? await defaultStorage(app), timeout)
-  const { verifier, limiter, failures, recorder, sink, rehashes, evictions, operations } = servicesOf(settings, storage, app.log)
+  const { verifier, limiter, failures, recorder, sink, rehashes, evictions, leaks, operations } = servicesOf(settings, storage, app.log)
   const rules = routeRules(settings.scopes, settings.headers)
   const work = upkeep({ storage, recorder, sink, rehashes, evictions, settings, log: app.log })
   const selfServeKeys: SelfServeKeys = {
@@ -115,7 +117,7 @@ const plugin: FastifyPluginAsync<SelfServeKeysOptions> = async (app, options) =>
   authorizeBy(app, authorizer(settings.authorize, timeout))
 
   checkSessionScheme(app, settings.openapi.sessionScheme)
-  const { routes, dashboard } = settings
+  const { routes, dashboard, secretScanning } = settings
   if (routes !== false) {
     await app.register(accountRoutes, {
       prefix: settings.routePrefix,
@@ -128,6 +130,11 @@ const plugin: FastifyPluginAsync<SelfServeKeysOptions> = async (app, options) =>
   }
   if (dashboard !== null) {
     await app.register(dashboardRoutes, { prefix: dashboard.path, dashboard, base: `${app.prefix}${settings.routePrefix}`, sessions })
+  }
+  if (secretScanning !== null) {
+    const { path, onLeak, keys: source } = secretScanning
+    const scannerKeys = typeof source === 'string' ? fetchedKeys({ url: source, clock, timeout }) : givenKeys(source)
+    await app.register(secretScanningRoute, { prefix: path, leaks, onLeak, keys: scannerKeys })
   }
 }
 

@@ -8,6 +8,7 @@ import { isAccountId } from './keys/actor.js'
 import { keyOperations } from './keys/all-key-operations.js'
 import { keyCache } from './keys/key-cache.js'
 import { keyHasher } from './keys/key-hash.js'
+import { leakedKeys, type LeakedKeys } from './leaks/leaked-keys.js'
 import { refuseField } from './fields.js'
 import { rehashQueue, type RehashQueue } from './keys/rehash-queue.js'
 import { versionedKeys } from './keys/versioned-keys.js'
@@ -40,6 +41,7 @@ export interface Services {
   readonly sink: SinkQueue | null
   readonly rehashes: RehashQueue
   readonly evictions: Evictions
+  readonly leaks: LeakedKeys
   readonly operations: Pick<SelfServeKeys, 'keys' | 'usage' | 'sites' | 'audit' | 'policy' | 'accounts'>
 }
 
@@ -69,16 +71,20 @@ export function servicesOf (settings: CompleteOptions, guarded: Storage, log: Lo
     rehashes.add({ publicId: key.publicId, fromHash: key.hash, ...hasher.current(plaintext) })
   }
 
+  const verifier = keyVerifier({ storage, hasher, policies, isKeyShaped, originsRequired, held, clock, onOldHash })
+  const keys = keyOperations({ storage, hasher, limiter, policies, clock, wording, announce, settings: keySettings })
+
   return {
-    verifier: keyVerifier({ storage, hasher, policies, isKeyShaped, originsRequired, held, clock, onOldHash }),
+    verifier,
     limiter,
     failures: failedVerifications(failureLimit, clock),
     recorder,
     sink,
     rehashes,
     evictions: forgetting,
+    leaks: leakedKeys({ find: verifier.find, keys, storage, announce, wording, clock }),
     operations: {
-      keys: keyOperations({ storage, hasher, limiter, policies, clock, wording, announce, settings: keySettings }),
+      keys,
       usage: {
         async snapshot (accountId, { window = '24h' } = {}) {
           await recorder?.flush()

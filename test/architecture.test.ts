@@ -31,7 +31,7 @@ const pageFiles = filesOf(/^dashboard\/page\/.*\.(tsx?|css)$/)
 
 /** Layers from the top: a file may import what stands further down, or what stands beside it in its own folder. */
 const LAYERS: ReadonlyArray<readonly string[]> = [
-  ['index.ts', 'testing.ts', 'redis.ts', 'postgres.ts', 'cli/'], ['plugin.ts'], ['services.ts', 'upkeep.ts'], ['http/'], ['options/', 'dashboard/'], ['sessions/'],
+  ['index.ts', 'testing.ts', 'redis.ts', 'postgres.ts', 'cli/'], ['plugin.ts'], ['services.ts', 'upkeep.ts'], ['http/'], ['options/', 'dashboard/'], ['sessions/', 'leaks/'],
   ['usage/recorder.ts', 'usage/snapshot.ts', 'usage/key-usage.ts', 'sites/site-operations.ts', 'audit/account-event.ts', 'audit/audit-log.ts', 'keys/all-key-operations.ts', 'revocation/'],
   [
     'keys/key-issuing.ts', 'keys/key-management.ts', 'keys/key-import.ts', 'keys/key-reads.ts', 'keys/operation-context.ts', 'keys/key-view.ts', 'keys/effective-policy.ts',

@@ -235,7 +235,7 @@ function compile (code: readonly Block[], libraries: readonly string[] = []): st
 /** The interfaces that the files of the host's options declare, by name. */
 function declarations (): Map<string, ts.NodeArray<ts.TypeElement>> {
   const interfaces = new Map<string, ts.NodeArray<ts.TypeElement>>()
-  for (const file of ['lib/options/options.ts', 'lib/options/policy-options.ts', 'lib/options/dashboard-options.ts']) {
+  for (const file of ['lib/options/options.ts', 'lib/options/policy-options.ts', 'lib/options/dashboard-options.ts', 'lib/options/secret-scanning-options.ts']) {
     ts.createSourceFile(file, read(file), ts.ScriptTarget.Latest, true)
       .forEachChild((node) => { if (ts.isInterfaceDeclaration(node)) interfaces.set(node.name.text, node.members) })
   }

@@ -1,6 +1,6 @@
 // What an audit entry is, and how the entry of a change is worded.
 
-/** Every change that is audited, with the sentence it gets unless the host words it otherwise. */
+/** Every change that is audited, and what else the library notes, with the sentence it gets unless the host words it otherwise. */
 export const CHANGES = {
   'api_key.issued': 'Issued API key "{name}"',
   'api_key.imported': 'Imported API key "{name}"',
@@ -10,6 +10,7 @@ export const CHANGES = {
   'api_key.disabled': 'Disabled API key "{name}"',
   'api_key.enabled': 'Enabled API key "{name}"',
   'api_key.revoked': 'Revoked API key "{name}"',
+  'api_key.leaked': 'Found API key "{name}" in public: {url}',
   'site.added': 'Added site {name}',
   'site.removed': 'Removed site {name}'
 } as const satisfies Record<string, string>
@@ -19,7 +20,7 @@ export const ACTION = /^[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}$/
 
 /** A change that is audited. */
 export type Change = keyof typeof CHANGES
-/** Action and sentence of each change's entry. `{name}`, `{id}`, `{successor}` and `{fields}` stand for the change's own. */
+/** Action and sentence of each change's entry. `{name}`, `{id}`, `{successor}`, `{fields}` and `{url}` stand for the change's own. */
 export type Wording = Readonly<Record<Change, { readonly action: string, readonly detail: string }>>
 
 /** Who made a change, and how they came. */
@@ -56,13 +57,15 @@ export interface AuditTarget {
   readonly name: string
   readonly successor?: string | undefined
   readonly fields?: readonly string[] | undefined
+  /** Where a leaked key was found. */
+  readonly url?: string | undefined
 }
 
 /** The entry of a change. Pure. */
 export function auditedChange (note: AuditNote, change: Change, target: AuditTarget, time: number): Audited {
   const { action, detail } = note.wording[change]
   const words: Record<string, string> = {
-    name: target.name, id: target.id, successor: target.successor ?? '', fields: (target.fields ?? []).join(', ')
+    name: target.name, id: target.id, successor: target.successor ?? '', fields: (target.fields ?? []).join(', '), url: target.url ?? ''
   }
   const entry: NewAuditEntry = {
     ...note.by,
@@ -71,7 +74,7 @@ export function auditedChange (note: AuditNote, change: Change, target: AuditTar
     targetType: target.type,
     targetId: target.id,
     // In one pass: a label may itself read `{id}`.
-    detail: detail.replace(/\{(name|id|successor|fields)\}/g, (_placeholder, word: string) => words[word]!)
+    detail: detail.replace(/\{(name|id|successor|fields|url)\}/g, (_placeholder, word: string) => words[word]!)
   }
   return { change, entry }
 }

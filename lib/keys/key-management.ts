@@ -5,9 +5,9 @@ import type { Storage } from '../storage/storage.js'
 import { creatorIdOf } from './actor.js'
 import type { OperationContext } from './operation-context.js'
 import type { UpdateKeyInput } from './key-changes.js'
-import { readFields, refuseField } from '../fields.js'
+import { readFields, readOneOf, refuseField } from '../fields.js'
 import { readExpiry, readLabel, readMetadata, readOrigins, readRanges, readScopes } from './key-input.js'
-import type { KeyOperations } from './key-operations.js'
+import type { KeyOperations, RevocationReason } from './key-operations.js'
 import type { KeySettings } from './key-settings.js'
 import type { KeyView } from './key-view.js'
 
@@ -18,6 +18,8 @@ export interface KeyManagementParts {
   readonly operation: OperationContext
   readonly limiter: Pick<KeyLimiter, 'reset'>
 }
+
+const REASONS: readonly RevocationReason[] = ['revoked', 'leaked']
 
 type Managing = Pick<KeyOperations, 'renew' | 'update' | 'revoke' | 'revokeAll' | 'resetRateLimits'>
 
@@ -65,9 +67,10 @@ export function keyManagement ({ storage, settings, view, operation, limiter }: 
       return await view.show(committed(by, outcome, policy).key!, stops ? await anyPolicy(by) : policy)
     },
 
-    async revoke (by, publicId) {
+    async revoke (by, publicId, options = {}) {
+      const reason = readOneOf('reason', readFields(options, ['reason']).reason, 'revoked', REASONS)
       knownId(publicId)
-      const outcome = await storage.revokeKey({ ...contextOf(by, NO_POLICY), accountId: by.accountId, publicId, reason: 'revoked' })
+      const outcome = await storage.revokeKey({ ...contextOf(by, NO_POLICY), accountId: by.accountId, publicId, reason })
       return await view.show(committed(by, outcome, NO_POLICY).key!, await anyPolicy(by))
     },
 

@@ -73,6 +73,9 @@ export interface UpdateInput {
   enabled?: boolean | undefined
 }
 
+/** Why a key was ended by somebody. */
+export type RevocationReason = 'revoked' | 'leaked'
+
 /** What the host alone decides: an argument of its own, so that no body can reach it. */
 export interface HostInput {
   /** JSON of at most 4 KiB, on `request.apiKey` and in no answer; null for none. A successor takes it over. */
@@ -130,9 +133,10 @@ export interface KeyOperations {
   update (by: Actor, publicId: string, input: UpdateInput, host?: HostInput): Promise<ApiKey>
   /**
    * Ends a key for good; its answer is the key as it then is. Again: the same answer, nothing changes.
-   * @throws API_KEY_NOT_FOUND, for another account's key too; FORBIDDEN; STORAGE_UNAVAILABLE
+   * @param options.reason what its `revokedReason` says; default 'revoked'
+   * @throws API_KEY_NOT_FOUND, for another account's key too; INVALID_REQUEST, FORBIDDEN, STORAGE_UNAVAILABLE
    */
-  revoke (by: Actor, publicId: string): Promise<ApiKey>
+  revoke (by: Actor, publicId: string, options?: { reason?: RevocationReason | undefined }): Promise<ApiKey>
   /**
    * Ends all keys of the account, for example when a person leaves. In one transaction.
    * @param options.actorId only those that this person issued, or made with keys of theirs; without the member, all

@@ -14,6 +14,7 @@ import { readKeys, readScopeCatalogue, type CompleteKeyOptions } from './complet
 import { readRateLimitOption, type CompleteRateLimit } from './complete-limits.js'
 import { readPolicyOption } from './complete-policy.js'
 import type { SelfServeKeysOptions, StandardRouteSwitches } from './options.js'
+import { readSecretScanning, type CompleteSecretScanning } from './complete-secret-scanning.js'
 import type { Authorize } from './policy-options.js'
 import {
   readBoolean, readDuration, readFunction, readInteger, readMethods, readObject, readOptionalObject, readString, readStrings,
@@ -53,6 +54,8 @@ export interface CompleteOptions {
   readonly cookieMutationOrigins: readonly string[] | null
   /** null: no page. */
   readonly dashboard: CompleteDashboard | null
+  /** null: no reports are taken. */
+  readonly secretScanning: CompleteSecretScanning | null
   readonly openapi: { readonly sessionScheme: string | null, readonly hide: boolean }
   readonly realm: string
   readonly logBindings: boolean
@@ -80,7 +83,7 @@ export function completeOptions (options: SelfServeKeysOptions): CompleteOptions
   }
   const given = readObject('', options, [
     'session', 'storage', 'routePrefix', 'routes', 'headers', 'scopes', 'keys', 'policy', 'rateLimit', 'usage', 'audit',
-    'authorize', 'onEvent', 'revocation', 'accountRoutes', 'cookieMutations', 'dashboard', 'openapi', 'realm', 'logBindings', 'clock', 'timeout'
+    'authorize', 'onEvent', 'revocation', 'accountRoutes', 'cookieMutations', 'dashboard', 'secretScanning', 'openapi', 'realm', 'logBindings', 'clock', 'timeout'
   ])
   const scopeDescriptions = readScopeCatalogue(given.scopes)
   const scopes = new Set(scopeDescriptions.keys())
@@ -109,6 +112,7 @@ export function completeOptions (options: SelfServeKeysOptions): CompleteOptions
     accountRoutes,
     cookieMutationOrigins,
     dashboard: readDashboard(given.dashboard, { routePrefix, routes, usage, session, cookieMutationOrigins }),
+    secretScanning: readSecretScanning(given.secretScanning),
     openapi: readOpenapi(given.openapi),
     realm: readString('realm', given.realm, 'api', /^[\x20-\x21\x23-\x5b\x5d-\x7e]+$/, 'must be printable ASCII without " and \\'),
     logBindings: readBoolean('logBindings', given.logBindings, true),

@@ -11,6 +11,7 @@ import type { Clock, Duration } from '../time.js'
 import type { UsageSinkBatch } from '../usage/sink.js'
 import type { DashboardOptions } from './dashboard-options.js'
 import type { AuditOptions, Authorize, PolicyOptions, RateLimitOption, RateLimitSettings } from './policy-options.js'
+import type { SecretScanningOptions } from './secret-scanning-options.js'
 
 /** Options of `app.register(selfServeKeys, …)`. What is not understood fails at `ready()`, naming the option. */
 export interface SelfServeKeysOptions {
@@ -64,6 +65,8 @@ export interface SelfServeKeysOptions {
    * `cookieMutations`. @default false
    */
   dashboard?: boolean | DashboardOptions
+  /** Takes reports of keys that were found in public. @default false */
+  secretScanning?: false | SecretScanningOptions
   openapi?: {
     /** Name of the host's security scheme for sessions; documents it on the account routes. Checked at `ready()`. */
     sessionScheme?: string

@@ -56,6 +56,7 @@ export const KEYS = {
   'key.disabled.host': 'by the provider',
   'key.reason.revoked': 'revoked',
   'key.reason.rotated': 'rotated',
+  'key.reason.leaked': 'leaked',
 
   'default.title.live': 'Default live key',
   'default.title.test': 'Default test key',
