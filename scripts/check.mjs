@@ -44,9 +44,9 @@ function packageContents () {
   const [{ filename, files }] = Object.values(JSON.parse(pack.stdout))
   tarball = join(temporary, filename)
   const packed = new Set(files.map(({ path }) => path))
-  const allowed = /^(dist\/lib\/|docs\/|(package\.json|README\.md|LICENSE|CHANGELOG\.md)$)/
+  const allowed = /^(dist\/lib\/|docs\/|(package\.json|README\.md|LICENSE|CHANGELOG\.md|SECURITY\.md)$)/
   const sources = readdirSync('lib', { recursive: true }).map((name) => name.replaceAll('\\', '/')).filter((name) => !name.startsWith('dashboard/page/'))
-  const expected = ['LICENSE', 'dist/lib/dashboard/element.d.ts', ...pageFiles.map((file) => `dist/${file}`), ...sources.flatMap((name) => {
+  const expected = ['LICENSE', 'SECURITY.md', 'dist/lib/dashboard/element.d.ts', ...pageFiles.map((file) => `dist/${file}`), ...sources.flatMap((name) => {
     if (name.endsWith('.sql')) return [`dist/lib/${name}`]
     if (/(?<!\.d)\.ts$/.test(name)) return ['.js', '.d.ts'].map((ending) => `dist/lib/${name.replace(/\.ts$/, ending)}`)
     return []

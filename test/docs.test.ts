@@ -27,7 +27,7 @@ declare function importKeys (file: string, keys: import('fastify-self-serve-keys
 interface Block { readonly file: string, readonly line: number, readonly info: string, readonly heading: string, readonly text: string }
 interface Page { readonly file: string, readonly blocks: Block[], readonly anchors: Set<string>, readonly links: Array<{ line: number, target: string }> }
 
-const FILES = ['README.md', 'CHANGELOG.md', 'CONTRIBUTING.md', ...readdirSync(join(ROOT, 'docs')).filter((name) => name.endsWith('.md')).sort().map((name) => `docs/${name}`)]
+const FILES = ['README.md', 'CHANGELOG.md', 'CONTRIBUTING.md', 'SECURITY.md', ...readdirSync(join(ROOT, 'docs')).filter((name) => name.endsWith('.md')).sort().map((name) => `docs/${name}`)]
 const pages = new Map(FILES.map((file) => [file, readPage(file)]))
 const blocks = [...pages.values()].flatMap((page) => page.blocks)
 
@@ -154,6 +154,17 @@ t.test('every account route is in the table of docs/routes.md and has its headin
   const rows = [...section.matchAll(/^\| `([A-Z]+ \/[^`]+)` \|/gm)].map(([, route]) => route!)
   const headings = [...section.matchAll(/^### `([A-Z]+ \/[^`]+)`/gm)].map(([, route]) => route!)
   for (const named of [rows, headings]) t.same([...new Set(named)].toSorted(), routes.toSorted())
+})
+
+t.test('every item of the ASVS that is claimed names a test that is there', async (t) => {
+  const rows = [...sectionOf('docs/security.md', 'OWASP ASVS 5.0').matchAll(/^\| ([\d.]+) \| (.+) \| `(test\/\S+)`: (.+) \|$/gm)]
+  const items = [
+    '2.3.3', '2.4.1', '3.5.1', '3.5.2', '3.5.3', '4.1.1', '4.1.3', '4.1.4', '4.2.1', '7.4.1', '7.4.2', '8.2.1', '8.2.2', '8.2.3', '8.3.2', '8.4.1', '9.1.1', '9.1.2',
+    '9.1.3', '9.2.1', '9.2.2', '9.2.3', '11.5.1', '14.2.1', '14.3.2', '15.3.1', '15.3.3', '15.3.4', '15.3.5', '15.3.6', '15.3.7', '15.4.2', '16.2.5', '16.3.1', '16.3.2',
+    '16.5.1', '16.5.2', '16.5.3', '16.5.4'
+  ]
+  t.strictSame(rows.map(([, item]) => item), items)
+  for (const [, item, , file, title] of rows) t.ok(read(file!).replaceAll('\\\'', '\'').includes(`.test(${/\$\{/.test(title!) ? '`' : '\''}${title!}`), `${item!}: ${file!} has ${title!}`)
 })
 
 t.test('every link leads to a file or heading that is there', async (t) => {
