@@ -26,13 +26,13 @@ const MAX_URL = 8192
 
 /** Registered with the route's path as its prefix. */
 export async function secretScanningRoute (scope: FastifyInstance, { leaks, onLeak, keys }: SecretScanningParts): Promise<void> {
+  scope.addHook('onRequest', async (_request, reply) => { reply.header('cache-control', 'no-store') })
   // The signature is over the bytes as they came.
   scope.removeAllContentTypeParsers()
   scope.addContentTypeParser('application/json', { parseAs: 'buffer' }, (_request, body, done) => { done(null, body) })
 
   // A host may guard everything with protect(): whoever reports has no key.
   scope.post('/', { bodyLimit: BODY_LIMIT, config: { apiKey: false }, schema: { hide: true } as FastifySchema }, async (request, reply) => {
-    reply.header('cache-control', 'no-store')
     const matches = readMatches(await signedBody(request, keys))
     const from = { ip: request.ip, requestId: requestIdOf(request) ?? undefined }
     const answer = []

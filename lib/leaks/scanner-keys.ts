@@ -36,7 +36,10 @@ export function fetchedKeys ({ url, clock, timeout }: FetchedKeysParts): Scanner
       const response = await fetch(url, {
         headers: { accept: 'application/json', 'user-agent': 'fastify-self-serve-keys' }, redirect: 'error', signal: AbortSignal.timeout(timeout)
       })
-      if (!response.ok) throw new Error(`${url} answered ${response.status}.`)
+      if (!response.ok) {
+        await response.body?.cancel()
+        throw new Error(`${url} answered ${response.status}.`)
+      }
       const keys = readList(await response.json())
       kept = { keys, asked }
       return keys
