@@ -57,7 +57,7 @@ export function actorOf (request: FastifyRequest): Actor {
   if (state === undefined || caller === null || caller === undefined) {
     throw makeError('UNPROTECTED_ROUTE', { message: 'actorOf() was called where nobody was identified.' })
   }
-  const { ip } = request
+  const ip = keepable(request.ip) ?? undefined
   const requestId = requestIdOf(request) ?? undefined
   if (caller.via === 'apiKey') {
     const { publicId, label } = caller.apiKey
@@ -66,10 +66,15 @@ export function actorOf (request: FastifyRequest): Actor {
   return { accountId: caller.accountId, credential: state.credential!, actor: caller.account.actor, ip, requestId }
 }
 
-/**
- * The request's id if it may be kept: a host may take it from a header, where a client can write anything, and a run of
- * characters as long as a key's secret could be one.
- */
+/** The request's id if it may be kept: a host may take it from a header. */
 export function requestIdOf ({ id }: FastifyRequest): string | null {
-  return typeof id === 'string' && /^[\x21-\x7e]{1,128}$/.test(id) && !/[0-9A-Za-z]{42}/.test(id) ? id : null
+  return keepable(id)
+}
+
+/**
+ * Text that a client may have chosen, such as its address where a proxy is trusted that knows no better: not what is too long to
+ * be meant, and no run of characters as long as a key's secret, which it could be.
+ */
+function keepable (text: unknown): string | null {
+  return typeof text === 'string' && /^[\x21-\x7e]{1,128}$/.test(text) && !/[0-9A-Za-z]{42}/.test(text) ? text : null
 }

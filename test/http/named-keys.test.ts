@@ -490,6 +490,14 @@ t.test('a request id that could be a secret is not kept', async (t) => {
   t.notMatch(JSON.stringify(logs), requestId)
 })
 
+t.test('an address that a trusted proxy was told is kept as long as it may be one', async (t) => {
+  const { ask } = await hostOf(t, {}, { server: { trustProxy: true } })
+  const addresses = ['2001:db8::1', '[2001:db8::1]:443', 'fe80::1%eth0', '9'.repeat(129), `for ${'a'.repeat(42)}`, 'a'.repeat(42), '\xe9']
+  for (const address of addresses) madeBy(await ask('POST', KEYS, { label: 'CI' }, { ...SIGNED_IN, 'x-forwarded-for': address }))
+  const { logs } = (await ask('GET', '/v1/me/audit')).json
+  t.strictSame(logs.map(({ ip }: { ip: string | null }) => ip).reverse(), [...addresses.slice(0, 3), null, null, null, null])
+})
+
 t.test('the audit log tells the account\'s own changes, newest first, with an exact total', async (t) => {
   const { app, ask, clock } = await hostOf(t)
   const { url, publicId } = madeBy(await ask('POST', KEYS, { label: '100 % "CI"_{id}' }))
