@@ -28,12 +28,17 @@ export interface HostProcess {
   end (): Promise<{ code: number | string, ms: number }>
 }
 
-/** Starts a host, killed with the test at the latest. Rejects with what it wrote if it ends before it listens. */
+/** Starts a host on a database. */
 export async function startHost (t: Test, database: DatabaseAddress, options: HostOptions = {}): Promise<HostProcess> {
+  return await startFixture(t, 'host-process.mjs', { database, ...options })
+}
+
+/** Starts a host of fixtures/, killed with the test at the latest. Rejects with what it wrote if it ends before it listens. */
+export async function startFixture (t: Test, name: string, settings: object): Promise<HostProcess> {
   // Without the test runner's own settings: the child runs what was built, as a host would.
   const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(NODE_V8_COVERAGE|NODE_OPTIONS|_?TAP.*)$/.test(name)))
-  const program = join(import.meta.dirname, '..', 'fixtures', 'host-process.mjs')
-  const child = spawn(process.execPath, [program, JSON.stringify({ database, ...options })], { env, stdio: ['ignore', 'pipe', 'pipe'] })
+  const program = join(import.meta.dirname, '..', 'fixtures', name)
+  const child = spawn(process.execPath, [program, JSON.stringify(settings)], { env, stdio: ['ignore', 'pipe', 'pipe'] })
   t.teardown(() => { child.kill('SIGKILL') })
   const ended = once(child, 'exit')
   const output: string[] = []
