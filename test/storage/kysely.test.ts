@@ -513,6 +513,19 @@ t.test('a key that ends while the list is read is listed once', async (t) => {
   t.strictSame(page, { keys: [key, older, ended], before: null })
 })
 
+t.test('keys are counted, and entries of the log beside their number, as they are at one moment', async (t) => {
+  let meanwhile = (): void => {}
+  const { storage, handle } = await onHostDatabase(t, ({ sql }) => {
+    if (sql.includes('count(*)')) meanwhile()
+  })
+  await issue(storage)
+  meanwhile = () => { handle.exec('delete from self_serve_audit_entries; delete from self_serve_api_key_versions; delete from self_serve_api_keys') }
+  const { entries, total } = await storage.listAudit({ accountId: ACCOUNT, limit: 9, offset: 0 })
+  t.strictSame([entries.map(({ id }) => id), total], [[1], 1])
+  await issue(storage)
+  t.strictSame(await storage.countKeys(ACCOUNT, NOW), { total: 1, active: 1 })
+})
+
 t.test('every combination of ends and switches is listed and counted as it reads, also those that no change leads to', async (t) => {
   const { storage, handle } = await onHostDatabase(t)
   const ends = [null, NOW - 1, NOW, NOW + 1]

@@ -52,23 +52,25 @@ async function insertEntry (db: Db, account: number, entry: StoredAuditEntry): P
 export async function listAudit (
   { db, database }: On, { accountId, limit, offset, action, search }: AuditQuery
 ): Promise<{ entries: StoredAuditEntry[], total: number }> {
-  const number = await accountNumber(db, accountId)
+  const account = await accountNumber(db, accountId)
   // No text of ours holds NUL, and Postgres takes none.
-  if (number === null || `${action}${search}`.includes('\0')) return { entries: [], total: 0 }
-  let matching = db.selectFrom('audit_entries').where('account_number', '=', number)
+  if (account === null || `${action}${search}`.includes('\0')) return { entries: [], total: 0 }
+  let matching = db.selectFrom('audit_entries').where('account_number', '=', account)
   if (action !== undefined) matching = matching.where('action', '=', action)
   if (search !== undefined) {
     // Not `like`, for which % and _ are wildcards.
     const found = (column: string): RawBuilder<boolean> => database.contains(column, foldCase(search))
     matching = matching.where((eb) => eb.or([found('action'), found('target_type'), found('target_id'), found('detail')]))
   }
-  const { total } = await matching.select((eb) => eb.fn.countAll<number>().as('total')).executeTakeFirstOrThrow()
-  const rows = await matching.select([
+  const number = matching.select((eb) => eb.fn.countAll<number>().as('total'))
+  const page = matching.select([
     'id', 'time', 'action', 'actor_id', 'actor_name', 'credential', 'target_type', 'target_id', 'detail', 'ip', 'request_id'
-  ]).orderBy('id', 'desc').limit(limit).offset(offset).execute()
+  ]).orderBy('id', 'desc').limit(limit).offset(offset)
+  // In one statement: what is written meanwhile is in both or in none. There is a number where the page is empty, too.
+  const rows = await db.selectFrom(number.as('number')).leftJoin(page.as('page'), (join) => join.onTrue()).selectAll().orderBy('page.id', 'desc').execute()
   return {
-    total: Number(total),
-    entries: rows.map((row) => ({
+    total: Number(rows[0]!.total),
+    entries: rows.filter(hasEntry).map((row) => ({
       id: row.id,
       time: row.time,
       action: row.action,
@@ -82,4 +84,8 @@ export async function listAudit (
       requestId: row.request_id
     }))
   }
+}
+
+function hasEntry<R extends { readonly id: number | null }> (row: R): row is R & Omit<Tables['audit_entries'], 'account_number'> {
+  return row.id !== null
 }

@@ -3,6 +3,7 @@ import { sql, type Kysely, type RawBuilder, type SelectQueryBuilder } from 'kyse
 import { hasEnded, type StoredKey } from '../../keys/api-key.js'
 import { assemblePage } from '../key-page.js'
 import type { KeyPage, ListKeysQuery, RehashMove } from '../storage.js'
+import { accountNumber } from './account-rows.js'
 import { KEY_COLUMNS, OWN_COLUMNS, toStoredKey, type FoundRow, type KeyRow, type Tables } from './tables.js'
 
 type Db = Kysely<Tables>
@@ -68,19 +69,26 @@ function statusAt (now: number): RawBuilder<string> {
     else 'active' end`
 }
 
+/** In one statement: no key comes or ends between the two counts. */
 export async function countKeys (db: Db, accountId: string, now: number): Promise<{ total: number, active: number }> {
-  const account = await db.selectFrom('accounts').select('number').where('id', '=', accountId).executeTakeFirst()
-  if (account === undefined) return { total: 0, active: 0 }
-  const { total } = await db.selectFrom('api_keys').select((eb) => eb.fn.countAll<number>().as('total'))
-    .where('account_number', '=', account.number).executeTakeFirstOrThrow()
-  return { total: Number(total), active: await countCurrent(db, account.number, now) }
+  const account = await accountNumber(db, accountId)
+  if (account === null) return { total: 0, active: 0 }
+  const { total, active } = await db.selectNoFrom([keysOf(db, account).as('total'), currentOf(db, account, now).as('active')]).executeTakeFirstOrThrow()
+  return { total: Number(total), active: Number(active) }
 }
 
 export async function countCurrent (db: Db, account: number, now: number): Promise<number> {
-  const { current } = await db.selectFrom('api_keys').select((eb) => eb.fn.countAll<number>().as('current'))
-    .where('account_number', '=', account).where('ends_at', '>', now).where('revoked_at', 'is', null)
-    .executeTakeFirstOrThrow()
-  return Number(current)
+  const { count } = await currentOf(db, account, now).executeTakeFirstOrThrow()
+  return Number(count)
+}
+
+/** How many there are. */
+function keysOf (db: Db, account: number): SelectQueryBuilder<Tables, 'api_keys', { count: number }> {
+  return db.selectFrom('api_keys').select((eb) => eb.fn.countAll<number>().as('count')).where('account_number', '=', account)
+}
+
+function currentOf (db: Db, account: number, now: number): ReturnType<typeof keysOf> {
+  return keysOf(db, account).where('ends_at', '>', now).where('revoked_at', 'is', null)
 }
 
 /** Moves each hash if it is still the old one: compare and swap, in one statement a key. */
