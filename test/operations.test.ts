@@ -355,6 +355,15 @@ for (const [name, create] of Object.entries(STORAGES)) {
       t.match(await keys.renew(ada, standard.apiKey.publicId), { isDefault: false, expiresAt: later(40 * DAY) }, 'a default that lost its slot is a named key')
     })
 
+    t.test('a default key is renewed by its own lifetime where its account\'s keys must expire and others have none', async (t) => {
+      const { keys, clock } = await keeperOf(t, create(), { keys: { defaultKey: { lifetime: '5 days' } }, policy: { resolve: () => ({ requireExpiry: true }) } })
+      const { apiKey } = await keys.issueDefault(ada)
+      clock.pass(DAY)
+      t.match(await keys.renew(ada, apiKey.publicId), { isDefault: true, expiresAt: later(6 * DAY) })
+      const named = await keys.issue(ada, { label: 'Server', expiresAt: later(2 * DAY) })
+      await t.rejects(keys.renew(ada, named.apiKey.publicId), { code: 'INVALID_REQUEST' })
+    })
+
     t.test('what the host disabled stays disabled whatever its owner does, and the host alone enables it', async (t) => {
       const { keys, works } = await keeperOf(t, create())
       const { apiKey, plaintextKey } = await keys.issueDefault(ada)

@@ -53,6 +53,8 @@ export interface RotateKeyInput extends OneKey {
 }
 export interface RenewKeyInput extends OneKey {
   readonly expiresAt: number | null
+  /** For the default key, if it still is one. */
+  readonly defaultExpiresAt: number | null
   readonly expiryGiven: boolean
   readonly maxKeys: number
 }

@@ -18,9 +18,10 @@ const renewKey: KeyIntention<RenewKeyInput> = {
     if (fault !== null) return fault
     const status = statusOf(target, now)
     if (!['active', 'disabled', 'expired'].includes(status) || hostAlone(input, target)) return notActive(target, now)
-    const { expiresAt } = boundTo(input, acting, input.expiryGiven, { ...target, expiresAt: input.expiresAt })
+    const asked = target.isDefault ? input.defaultExpiresAt : input.expiresAt
+    const { expiresAt } = boundTo(input, acting, input.expiryGiven, { ...target, expiresAt: asked })
     // What nobody chose may be cut to what the acting key may give, but then it would be no renewal.
-    const cutShort = expiresAt !== input.expiresAt && expiresAt! <= (target.expiresAt ?? Infinity) ? 'expiresAt' : null
+    const cutShort = expiresAt !== asked && expiresAt! <= (target.expiresAt ?? Infinity) ? 'expiresAt' : null
     const outside = beyond(cutShort ?? beyondActing(acting, { ...target, expiresAt }, latestEnd(acting, input.acting, now)))
     if (outside !== null) return outside
     if (status === 'expired' && rows.current >= input.maxKeys) return refused({ reason: 'limit' })

@@ -31,12 +31,15 @@ export function keyManagement ({ storage, settings, view, operation, limiter }: 
       const policy = await activePolicy(by)
       const { isDefault } = await keyOf(by, publicId)
       const context = contextOf(by, policy)
-      const lifetime = isDefault ? settings.defaultKey.lifetime : settings.lifetime
+      const expiryIn = (lifetime: number | null): number | null => readExpiry(expiresAt, expiryRules(lifetime, policy, context.now))
+      const { lifetime } = settings.defaultKey
       const outcome = await storage.renewKey({
         ...context,
         accountId: by.accountId,
         publicId,
-        expiresAt: readExpiry(expiresAt, expiryRules(lifetime, policy, context.now)),
+        // A default key may lose its place before it is renewed. What must expire then, and has no lifetime of its own, keeps that one.
+        expiresAt: expiryIn(isDefault && policy.requireExpiry ? settings.lifetime ?? lifetime : settings.lifetime),
+        defaultExpiresAt: isDefault ? expiryIn(lifetime) : null,
         expiryGiven: expiresAt !== undefined,
         maxKeys: policy.maxKeys
       })

@@ -57,6 +57,14 @@ export const renewalCases: ContractCases = {
     assert.deepEqual(await storage.countKeys(ACCOUNT, NOW), { total: 20, active: 7 })
   },
 
+  'a key is renewed as what it is by then: the default key, or another': async (storage) => {
+    const key = await issue(storage, { isDefault: true, expiresAt: NOW })
+    const input = renewing(key, { expiresAt: NOW + DAY, defaultExpiresAt: NOW + 2 * DAY })
+    assert.equal(changed(await storage.renewKey(input)).key.expiresAt, NOW + 2 * DAY)
+    changed(await storage.issueKey(issuing({ isDefault: true }, { now: NOW + 2 * DAY })))
+    assert.equal(changed(await storage.renewKey(input)).key.expiresAt, NOW + DAY)
+  },
+
   'a default key is renewed in its slot, for as long as no other has taken it': async (storage) => {
     const key = await issue(storage, { isDefault: true, expiresAt: NOW })
     const renewed = changed(await storage.renewKey(renewing(key, { expiresAt: NOW + DAY }))).key

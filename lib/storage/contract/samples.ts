@@ -88,7 +88,8 @@ export function rotating (key: Pick<StoredKey, 'accountId' | 'publicId'>, more: 
 
 export function renewing (key: Pick<StoredKey, 'accountId' | 'publicId'>, more: Partial<RenewKeyInput> = {}): RenewKeyInput {
   const { accountId, publicId } = key
-  return { ...context(), accountId, publicId, expiresAt: null, expiryGiven: true, maxKeys: 1000, ...more }
+  const { expiresAt = null } = more
+  return { ...context(), accountId, publicId, expiresAt, defaultExpiresAt: expiresAt, expiryGiven: true, maxKeys: 1000, ...more }
 }
 
 export function updating (
