@@ -19,10 +19,18 @@ const WARM_UP = 6
 
 /** @throws UsageError if the machine cannot run benchmarks over HTTP */
 export function checkTools () {
-  for (const [tool, from] of [['taskset', 'util-linux'], ['wrk', 'wrk']]) {
-    if (spawnSync(tool, ['--version']).error !== undefined) throw new UsageError(`${tool} is missing: apt-get install ${from}`)
-  }
+  checkCores()
+  checkTool('wrk', 'wrk')
+}
+
+/** @throws UsageError if server and load cannot have a core each */
+export function checkCores () {
+  checkTool('taskset', 'util-linux')
   if (availableParallelism() < 2) throw new UsageError('Two cores are needed: one for the server, one for the load.')
+}
+
+function checkTool (name, from) {
+  if (spawnSync(name, ['--version']).error !== undefined) throw new UsageError(`${name} is missing: apt-get install ${from}`)
 }
 
 /** Starts a program on the core that the load comes from, until this process ends. */

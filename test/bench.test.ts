@@ -9,6 +9,7 @@ const part = async (name: string): Promise<any> => await import(join(BENCH, 'sup
 const { added, fixed, median, percentile, spread, times } = await part('figures')
 const { judged, summary, tables } = await part('report')
 const { chart } = await part('chart')
+const { compare } = await part('two-samples')
 const { writeResults } = await part('written')
 
 t.test('every benchmark says what it measures and how to run it', async (t) => {
@@ -34,6 +35,17 @@ t.test('figures come from the rounds', async (t) => {
   t.same(times([10, 30], [5, 10]), [2, 3])
   t.same(spread([3, 1, 2]), ['2.0', '1.0', '3.0'])
   t.equal(fixed(1234567.89, 1), '1 234 567.9')
+})
+
+t.test('two samples are compared by their medians, and by how often one of this is larger than one of that', async (t) => {
+  t.same(compare([3, 1, 2], [4, 2, 3, 9]), { left: 2, right: 3.5, difference: 1.5, effect: (9 - 1) / 12 })
+  t.equal(compare([1, 2], [3, 4]).effect, 1)
+  t.equal(compare([3, 4], [1, 2]).effect, -1)
+  t.equal(compare([1, 2, 2, 7], [7, 2, 1, 2]).effect, 0, 'the same values in another order')
+  const values = Array.from({ length: 300 }, (_none, i) => i * 7919 % 101)
+  const others = Array.from({ length: 200 }, (_none, i) => 5 + i * 104_729 % 97)
+  const pairs = values.flatMap((left) => others.map((right): number => Math.sign(right - left)))
+  t.equal(compare(values, others).effect, pairs.reduce((sum, one) => sum + one, 0) / pairs.length, 'as by every pair')
 })
 
 t.test('a table has its columns under each other', async (t) => {
