@@ -48,7 +48,10 @@ export function betterAuthSession<S extends BetterAuthSession> (
   return {
     bearer: async (token, ask) => await accountOf(await sessionOf('authorization', `Bearer ${token}`), ask),
     cookie: async (ask) => await accountOf(await ofCookie(ask), ask),
-    token: async (ask) => (await ofCookie(ask))?.session.token ?? null
+    token: async (ask) => {
+      const session = await ofCookie(ask)
+      return session === null || await accountOf(session, ask) === null ? null : session.session.token
+    }
   }
 }
 

@@ -69,9 +69,9 @@ export function jwtSession (options: JwtSessionOptions): SessionResolver {
         const token = ask.cookies[cookie]
         return token === undefined ? null : await accountOf(token, ask)
       },
-      token: async ({ cookies }: CookieAsk) => {
-        const token = cookies[cookie]
-        return token === undefined || await claimsOf(token) === null ? null : token
+      token: async (ask: CookieAsk) => {
+        const token = ask.cookies[cookie]
+        return token === undefined || await accountOf(token, ask) === null ? null : token
       }
     })
   }
