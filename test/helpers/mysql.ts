@@ -30,7 +30,8 @@ export async function startMysql (t: Test, settings: Record<string, string> = {}
   const folder = mkdtempSync(join(tmpdir(), 'mysql-'))
   const data = join(folder, 'data')
   // The server refuses to run as root unless it is told to.
-  const owner = ['--no-defaults', `--user=${userInfo().username}`, `--datadir=${data}`]
+  // A folder for what is temporary as well: a server that starts removes what others have in one that it shares with them.
+  const owner = ['--no-defaults', `--user=${userInfo().username}`, `--datadir=${data}`, `--tmpdir=${folder}`]
   const install = spawnSync(bin.install, [...owner, '--auth-root-authentication-method=normal', '--skip-test-db', '--skip-log-bin'], { cwd: folder, encoding: 'utf8' })
   if (install.status !== 0) throw new Error(`mariadb-install-db: ${install.stdout}${install.stderr}`)
   const port = await freePort()
