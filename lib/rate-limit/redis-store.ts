@@ -1,6 +1,6 @@
 // Counts rate limits in Redis, for any number of instances: one script a call, one round trip, the server's clock.
 import { scriptDigest } from '../crypto.js'
-import { checkConnected } from '../redis-connection.js'
+import { answerOf, checkConnected } from '../redis-connection.js'
 import { decide, stateOf, type Window } from './decision.js'
 import type { Bucket, RateLimitStore } from './rate-limit.js'
 
@@ -63,11 +63,11 @@ export function redisRateLimitStore ({ client, prefix = 'self-serve-keys:' }: Re
     const input = [...buckets.map(nameOf), cost, ...buckets.flatMap(({ limit }) => [limit.max, limit.windowMs])]
     let answer: unknown
     try {
-      answer = await client.evalsha(DIGEST, buckets.length, ...input)
+      answer = await answerOf(client.evalsha(DIGEST, buckets.length, ...input))
     } catch (error) {
       // A server that was restarted or flushed has forgotten the script.
       if (!String((error as Error).message).startsWith('NOSCRIPT')) throw error
-      answer = await client.eval(SCRIPT, buckets.length, ...input)
+      answer = await answerOf(client.eval(SCRIPT, buckets.length, ...input))
     }
     // A client may be set to give numbers as text.
     const numbers = (answer as unknown[]).map(Number)
@@ -87,7 +87,7 @@ export function redisRateLimitStore ({ client, prefix = 'self-serve-keys:' }: Re
 
     async reset (buckets) {
       checkConnected(client)
-      await client.del(...buckets.map(nameOf))
+      await answerOf(client.del(...buckets.map(nameOf)))
     }
   }
 }

@@ -1,6 +1,6 @@
 // The revocation channel over Redis: publish and subscribe.
 import { makeError } from '../errors.js'
-import { checkConnected } from '../redis-connection.js'
+import { answerOf, bareError, checkConnected } from '../redis-connection.js'
 import { within } from '../time.js'
 import type { RevocationChannel } from './channel.js'
 import { checkHeartbeat, HEARTBEAT, listeningChannel } from './listening-channel.js'
@@ -44,25 +44,25 @@ export function redisChannel ({ client, name = 'self-serve-keys', heartbeat = HE
     heartbeat,
     async connect (broken, over) {
       const subscriber = client.duplicate(SUBSCRIBER)
-      subscriber.on('error', broken)
+      subscriber.on('error', (error) => { broken(bareError(error)) })
       subscriber.on('end', () => { broken(new Error('The connection ended.')) })
       over.addEventListener('abort', () => { subscriber.disconnect() })
       // Ours alone, and so given up where a pool's is waited for: ioredis waits for good for a server that took it and says nothing.
-      await within(heartbeat, subscriber.connect(), () => new Error(`no connection in ${heartbeat} ms`))
+      await within(heartbeat, answerOf(subscriber.connect()), () => new Error(`no connection in ${heartbeat} ms`))
       return {
         async listen (receive) {
           subscriber.on('message', (channel, message) => {
             if (channel === name) receive(message)
           })
-          await subscriber.subscribe(name)
+          await answerOf(subscriber.subscribe(name))
         },
-        ping: async () => await subscriber.ping(),
+        ping: async () => await answerOf(subscriber.ping()),
         end: () => { subscriber.disconnect() }
       }
     },
     async publish (message) {
       checkConnected(client)
-      await client.publish(name, message)
+      await answerOf(client.publish(name, message))
     }
   })
 }
