@@ -1,10 +1,24 @@
 // Reads the members of what a caller hands in: each is right, or INVALID_REQUEST names it. Nothing is coerced.
-import { makeError } from './errors.js'
+import { makeError, type SelfServeKeysError } from './errors.js'
 import { isPlainObject } from './plain-object.js'
+
+/** Characters of a name that is repeated whole. Those of ours are shorter. */
+const LONGEST_NAME = 40
+
+/** The name of a member as errors, and so logs, may repeat it: a long one is not ours, and may be a key in a name's place. */
+export function shownName (name: string): string {
+  return name.length > LONGEST_NAME ? `${name.slice(0, 8)}…` : name
+}
+
+/** The INVALID_REQUEST of a member, parameter or header. */
+export function wrongField (name: string, rule: string): SelfServeKeysError<'INVALID_REQUEST'> {
+  const field = shownName(name)
+  return makeError('INVALID_REQUEST', { message: `${field}: ${rule}`, details: { field } })
+}
 
 /** @throws INVALID_REQUEST */
 export function refuseField (field: string, rule: string): never {
-  throw makeError('INVALID_REQUEST', { message: `${field}: ${rule}`, details: { field } })
+  throw wrongField(field, rule)
 }
 
 /** The members of an object; refuses anything else and every member that is not one of `names`. */

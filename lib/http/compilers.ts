@@ -2,7 +2,7 @@
 import type { FastifyInstance, FastifySchemaCompiler, FastifySerializerCompiler } from 'fastify'
 import type { TSchema } from '@sinclair/typebox'
 import { Value, type ValueError } from '@sinclair/typebox/value'
-import { makeError } from '../errors.js'
+import { shownName, wrongField } from '../fields.js'
 
 /** Makes a scope validate and serialize TypeBox schemas, and read JSON bodies only. */
 export function useOurCompilers (scope: FastifyInstance): void {
@@ -10,8 +10,7 @@ export function useOurCompilers (scope: FastifyInstance): void {
   scope.setSerializerCompiler(serializerCompiler)
   scope.setSchemaErrorFormatter((faults, context) => {
     const { instancePath, message } = faults[0]!
-    const field = instancePath.slice(1).replaceAll('/', '.') || context
-    return makeError('INVALID_REQUEST', { message: `${field}: ${message}`, details: { field } })
+    return wrongField(instancePath.slice(1).replaceAll('/', '.') || context, message!)
   })
   const parse = scope.getDefaultJsonParser('error', 'error')
   scope.removeAllContentTypeParsers()
@@ -23,7 +22,7 @@ export function useOurCompilers (scope: FastifyInstance): void {
     }
     parse(request, body as string, (error, value) => {
       // JSON's `null` would read as no body further on.
-      if (error === null && value === null) done(makeError('INVALID_REQUEST', { message: 'body: must be object', details: { field: 'body' } }))
+      if (error === null && value === null) done(wrongField('body', 'must be object'))
       else done(error, value)
     })
   })
@@ -37,7 +36,7 @@ const validatorCompiler: FastifySchemaCompiler<TSchema> = ({ schema, httpPart })
   const value = httpPart === 'body' && data === null ? {} : httpPart === 'querystring' ? parseIntegers(schema, data) : data
   const fault = Value.Errors(schema, value).First()
   if (fault === undefined) return { value }
-  const error = { instancePath: fault.path, message: explain(fault), keyword: '', schemaPath: '', params: {} }
+  const error = { instancePath: shownName(fault.path), message: explain(fault), keyword: '', schemaPath: '', params: {} }
   return { error: [error] as unknown as Error }
 }
 

@@ -1,6 +1,6 @@
 // The standard account routes: the library's operations over HTTP, and the pattern for a host's own.
 import type { FastifyInstance, FastifyPluginAsync, FastifyRequest, FastifySchema } from 'fastify'
-import { makeError } from '../../errors.js'
+import { refuseField } from '../../fields.js'
 import type { StandardRouteSwitches } from '../../options/options.js'
 import { authorizerOf, type Authorizer } from '../authorizer.js'
 import { useOurCompilers } from '../compilers.js'
@@ -49,7 +49,7 @@ function addRoute (scope: FastifyInstance, { parts: _parts, needs: _needs, actio
 /** Not by a schema: that would put an empty body into the OpenAPI document. */
 async function refuseBody ({ body }: FastifyRequest): Promise<void> {
   const [field] = Object.keys(body ?? {})
-  if (field !== undefined) throw makeError('INVALID_REQUEST', { message: `${field}: is not known here`, details: { field } })
+  if (field !== undefined) refuseField(field, 'is not known here')
 }
 
 /** OPTIONS tells the methods of a path (RFC 9110 §9.3.7). CORS is the host's: its hook answers before this is reached. */
