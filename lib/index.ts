@@ -4,7 +4,7 @@ export { protect } from './http/route-rules.js'
 export { actorOf, getApiKey } from './http/request-state.js'
 export { standardRoutes } from './http/routes/standard-routes.js'
 export { errorTable, isSelfServeKeysError } from './errors.js'
-export { keyPattern, redactPaths } from './keys/key-format.js'
+export { keyPattern, maskKeys, redactPaths } from './keys/key-format.js'
 export { memoryStorage } from './storage/memory-storage.js'
 export { memoryRateLimitStore } from './rate-limit/memory-store.js'
 // For whoever writes a storage, or a store for rate limits: the decisions to make in one step.

@@ -145,7 +145,7 @@ t.test('the text of a key', async (t) => {
     t.notMatch(keyPattern.source, /\(\?[=!<]|\\\d/, 'no look-around and no reference, which RE2 lacks')
   })
 
-  t.test('stays out of the log of a host that prints headers and uses redactPaths', async (t) => {
+  t.test('stays out of the log of a host that prints headers and errors and uses redactPaths', async (t) => {
     const Fastify = (await import('fastify')).default
     let printed = ''
     const app = Fastify({
@@ -156,11 +156,13 @@ t.test('the text of a key', async (t) => {
       }
     })
     t.teardown(async () => { await app.close() })
-    app.get('/', async (_request, reply) => await reply.header('set-cookie', 'token=SECRET-4').send('ok'))
+    app.get('/', async (_request, reply) => await reply.headers({ 'set-cookie': 'token=SECRET-4', 'set-auth-token': 'SECRET-5' }).send('ok'))
     await app.inject({ url: '/', headers: { authorization: 'Bearer SECRET-1', 'x-api-key': 'SECRET-2', cookie: 'a=SECRET-3', 'x-other': 'shown' } })
+    app.log.warn(Object.assign(new Error('The packet is shown.'), { rawPacket: Buffer.from('SECRET-6'), command: { name: 'auth', args: ['SECRET-7'] } }))
     t.match(printed, 'shown')
     t.match(printed, '[Redacted]')
     t.notMatch(printed, 'SECRET')
+    t.notMatch(printed, String([...Buffer.from('SECRET')]))
   })
 })
 

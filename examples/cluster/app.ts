@@ -4,7 +4,7 @@ import Fastify, { type FastifyInstance } from 'fastify'
 import { Redis } from 'ioredis'
 import { Kysely, PostgresDialect } from 'kysely'
 import pg from 'pg'
-import selfServeKeys from 'fastify-self-serve-keys'
+import selfServeKeys, { maskKeys, redactPaths } from 'fastify-self-serve-keys'
 import { jwtSession } from 'fastify-self-serve-keys/jwt'
 import { kyselyStorage } from 'fastify-self-serve-keys/kysely'
 import { postgresChannel } from 'fastify-self-serve-keys/postgres'
@@ -21,7 +21,7 @@ export interface Servers {
 /** @param name shown in each answer, to see who gave it */
 export async function buildApp (name: string, { databaseUrl, redisUrl, secret }: Servers): Promise<FastifyInstance> {
   // The proxy says who the client is; nobody else can reach an instance.
-  const app = Fastify({ logger: { level: 'warn' }, trustProxy: '127.0.0.1' })
+  const app = Fastify({ logger: { level: 'warn', redact: [...redactPaths], hooks: { streamWrite: maskKeys } }, trustProxy: '127.0.0.1' })
   const pool = new pg.Pool({ connectionString: databaseUrl, max: 10, connectionTimeoutMillis: 1000, idleTimeoutMillis: 2500, stream: impatientSocket })
   // Without these two a connection that breaks would end the process.
   pool.on('error', (error) => { app.log.warn(error, 'a connection to Postgres was lost') })

@@ -1,7 +1,7 @@
 // The host: users with plans, account endpoints that their own keys open, and an API behind the keys.
 import { join } from 'node:path'
 import Fastify, { type FastifyInstance } from 'fastify'
-import selfServeKeys, { redactPaths, type AccountPolicy } from 'fastify-self-serve-keys'
+import selfServeKeys, { maskKeys, redactPaths, type AccountPolicy } from 'fastify-self-serve-keys'
 import { kyselyStorage } from 'fastify-self-serve-keys/kysely'
 import { accountEndpoints } from './account.js'
 import { openUsers, type User, type Users } from './users.js'
@@ -15,7 +15,7 @@ const PLANS: Record<User['plan'], AccountPolicy> = {
 export async function buildApp (dataDir: string): Promise<{ app: FastifyInstance, users: Users }> {
   const users = openUsers(dataDir)
   const app = Fastify({
-    logger: { level: 'warn', redact: [...redactPaths] },
+    logger: { level: 'warn', redact: [...redactPaths], hooks: { streamWrite: maskKeys } },
     // Bodies are taken as they are: nothing becomes another type, nothing is dropped without a word.
     ajv: { customOptions: { coerceTypes: false, removeAdditional: false } }
   })

@@ -4,7 +4,7 @@ import swagger from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
 import type { Auth } from 'better-auth'
 import Fastify, { type FastifyInstance } from 'fastify'
-import selfServeKeys, { redactPaths } from 'fastify-self-serve-keys'
+import selfServeKeys, { maskKeys, redactPaths } from 'fastify-self-serve-keys'
 import { betterAuthSession } from 'fastify-self-serve-keys/better-auth'
 import { kyselyStorage } from 'fastify-self-serve-keys/kysely'
 import { authRoutes, openAuth } from './auth.js'
@@ -21,7 +21,7 @@ export interface AppSettings {
 export async function buildApp ({ dataDir, accountMutations }: AppSettings): Promise<{ app: FastifyInstance, auth: Auth }> {
   const { auth, close } = await openAuth(dataDir)
   // Quiet, so that what is printed at the start stays readable; keys and cookies never reach a log.
-  const app = Fastify({ logger: { level: 'warn', redact: [...redactPaths] } })
+  const app = Fastify({ logger: { level: 'warn', redact: [...redactPaths], hooks: { streamWrite: maskKeys } } })
   app.addHook('onClose', async () => { close() })
 
   // Before the plugin, or its routes are not in the document.

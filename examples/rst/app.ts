@@ -1,7 +1,7 @@
 // The host: people who sign in for a JWT, API keys that they manage with it, and notes behind the keys.
 import { join } from 'node:path'
 import Fastify, { type FastifyInstance } from 'fastify'
-import selfServeKeys, { redactPaths } from 'fastify-self-serve-keys'
+import selfServeKeys, { maskKeys, redactPaths } from 'fastify-self-serve-keys'
 import { jwtSession } from 'fastify-self-serve-keys/jwt'
 import { kyselyStorage } from 'fastify-self-serve-keys/kysely'
 import { JWT, openAuth } from './auth.js'
@@ -11,7 +11,7 @@ import { peopleRoutes } from './people.js'
 
 export async function buildApp (dataDir: string): Promise<FastifyInstance> {
   const app = Fastify({
-    logger: { level: 'warn', redact: [...redactPaths] },
+    logger: { level: 'warn', redact: [...redactPaths], hooks: { streamWrite: maskKeys } },
     // Bodies are taken as they are: nothing becomes another type, nothing is dropped without a word.
     ajv: { customOptions: { coerceTypes: false, removeAdditional: false } }
   })

@@ -2,7 +2,7 @@
 import { join } from 'node:path'
 import cors from '@fastify/cors'
 import Fastify, { type FastifyInstance } from 'fastify'
-import selfServeKeys, { redactPaths } from 'fastify-self-serve-keys'
+import selfServeKeys, { maskKeys, redactPaths } from 'fastify-self-serve-keys'
 import { kyselyStorage } from 'fastify-self-serve-keys/kysely'
 import { accountEndpoints } from './account.js'
 import { envelopeOptions, NotFound, useEnvelope } from './envelope.js'
@@ -10,7 +10,7 @@ import { storefront } from './storefront.js'
 
 export async function buildApp (dataDir: string): Promise<FastifyInstance> {
   const app = Fastify({
-    logger: { level: 'warn', redact: [...redactPaths] },
+    logger: { level: 'warn', redact: [...redactPaths], hooks: { streamWrite: maskKeys } },
     // Bodies are taken as they are: nothing becomes another type, nothing is dropped without a word.
     ajv: { customOptions: { coerceTypes: false, removeAdditional: false } },
     ...envelopeOptions

@@ -15,10 +15,25 @@ export const MAX_LENGTH = 256
  */
 export const keyPattern = /\b(?:[a-z][a-z0-9]{0,15}_)?(?:sk|pk)_(?:live|test)_[0-9A-Za-z]{42}\b/
 
-/** What pino's `redact` needs to keep keys and session credentials out of a log that prints headers. */
+/**
+ * What pino's `redact` needs to keep keys, session credentials and passwords out of a log that prints headers and errors:
+ * Node hangs the bytes of a request it cannot read on its error, which Fastify logs at `trace`; ioredis the command it failed.
+ */
 export const redactPaths: readonly string[] = [
-  'req.headers.authorization', 'req.headers.cookie', 'req.headers["x-api-key"]', 'res.headers["set-cookie"]'
+  'req.headers.authorization', 'req.headers.cookie', 'req.headers["x-api-key"]',
+  'res.headers["set-cookie"]', 'res.headers["set-auth-token"]', 'err.rawPacket', 'err.command.args'
 ]
+
+/** 42 letters and digits, no more: what every key of ours ends with, whatever its prefix. */
+const SECRETS = /(?<![0-9A-Za-z])[0-9A-Za-z]{38}([0-9A-Za-z]{4})(?![0-9A-Za-z])/g
+
+/**
+ * Text with every key masked as the library shows it, `acme_sk_live_…9z8a`: for whole lines of a log, where a URL may hold a
+ * key that a client put there. As pino's `hooks: { streamWrite: maskKeys }`.
+ */
+export function maskKeys (text: string): string {
+  return text.replace(SECRETS, '…$1')
+}
 
 /** `[brand_]sk|pk_live|test_` */
 export function standardPrefix (brand: string | null, access: Access, environment: Environment): string {
