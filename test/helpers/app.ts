@@ -1,4 +1,5 @@
 // A small host for tests: a clock that stands still, sessions named in a header, a storage that can be watched.
+import { mock } from 'node:test'
 import Fastify, { type FastifyInstance } from 'fastify'
 import type { Test } from 'tap'
 import { memoryStorage, selfServeKeys, type Clock, type SelfServeKeysOptions, type SessionResolver, type Storage } from '../../lib/index.js'
@@ -60,4 +61,12 @@ export function deferred (): { promise: Promise<void>, resolve: () => void } {
   let settle = (): void => {}
   const promise = new Promise<void>((resolve) => { settle = resolve })
   return { promise, resolve: settle }
+}
+
+/** `performance.now()` as the test says, until its end. */
+export function standingClock (t: Test): { time: number } {
+  const clock = { time: 1000 }
+  const mocked = mock.method(performance, 'now', () => clock.time)
+  t.teardown(() => { mocked.mock.restore() })
+  return clock
 }

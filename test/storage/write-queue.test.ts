@@ -1,6 +1,5 @@
 // SQLite's write lock: writes in turn, none of them late, and the lock shared with the event loop and with other processes.
 import { join } from 'node:path'
-import { mock } from 'node:test'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import Database, { type Database as Handle } from 'better-sqlite3'
 import { CompiledQuery, Kysely, SqliteDialect } from 'kysely'
@@ -8,7 +7,7 @@ import t, { type Test } from 'tap'
 import type { Tables } from '../../lib/storage/kysely/tables.js'
 import { lockTurns } from '../../lib/storage/kysely/write-lock.js'
 import { writeQueue, type Write } from '../../lib/storage/kysely/write-queue.js'
-import { deferred } from '../helpers/app.js'
+import { deferred, standingClock } from '../helpers/app.js'
 
 let files = 0
 const folder = t.testdir()
@@ -44,14 +43,6 @@ function opened (t: Test, file = newFile(), timeout = 5000): Opened {
 async function put (db: Kysely<Tables>, number: number): Promise<number> {
   await db.executeQuery(CompiledQuery.raw('insert into things values (?)', [number]))
   return number
-}
-
-/** `performance.now()` as the test says, until its end. */
-function standingClock (t: Test): { time: number } {
-  const clock = { time: 1000 }
-  const mocked = mock.method(performance, 'now', () => clock.time)
-  t.teardown(() => { mocked.mock.restore() })
-  return clock
 }
 
 t.test('writes happen one at a time, in the order they were asked for, and answer each its own', async (t) => {

@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { CompiledQuery, type Kysely } from 'kysely'
 import type { TransactionWords } from './databases/database.js'
+import { rollBack } from './roll-back.js'
 import type { Tables } from './tables.js'
 import type { Write } from './write-queue.js'
 
@@ -49,8 +50,9 @@ async function transaction<T> (
       await run([...words.restore, 'commit'])
       return result
     } catch (error) {
-      // A connection that broke has rolled back by itself: the first error is the one to tell.
-      await run([...words.restore, 'rollback']).catch(() => {})
+      // The server ends the last statement in time, and then waits as long for the next one.
+      await rollBack(connection, deadline + 2 * timeout)
+      await run(words.restore).catch(() => {})
       throw error
     }
   })

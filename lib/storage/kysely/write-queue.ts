@@ -1,6 +1,7 @@
 // SQLite's write lock: the writes of this process one at a time and in turn, and the lock left to other processes between.
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
 import { CompiledQuery, type Kysely } from 'kysely'
+import { rollBack } from './roll-back.js'
 import type { Tables } from './tables.js'
 import { isBusy, lockTurns, POLL, tooLate } from './write-lock.js'
 
@@ -73,7 +74,7 @@ async function transaction<T> (
       return result
     } catch (error) {
       // SQLite may have rolled back by itself (disk full): the first error is the one to tell.
-      await connection.executeQuery(CompiledQuery.raw('rollback')).catch(() => {})
+      await rollBack(connection, Infinity)
       throw error
     }
   })
