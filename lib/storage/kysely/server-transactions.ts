@@ -32,9 +32,7 @@ async function transaction<T> (
   db: Kysely<Tables>, work: (connection: Kysely<Tables>) => Promise<T>, deadline: number, timeout: number, words: TransactionWords
 ): Promise<T> {
   return await db.connection().execute(async (connection) => {
-    const run = async (statements: readonly string[]): Promise<void> => {
-      for (const statement of statements) await connection.executeQuery(CompiledQuery.raw(statement))
-    }
+    const run = async (statement: string): Promise<void> => { await connection.executeQuery(CompiledQuery.raw(statement)) }
     // Nobody waits for a late answer any more: what is late must not happen behind the caller's back.
     const left = (): number => {
       const ms = Math.ceil(deadline - performance.now())
@@ -44,15 +42,17 @@ async function transaction<T> (
     const ms = left()
     try {
       // The server gives up by itself: it waits for no lock behind an answer, and a process that fell silent keeps none from others.
-      await run(words.begin(ms))
+      for (const statement of words.begin(ms)) await run(statement)
       const result = await work(connection)
-      left()
-      await run([...words.restore, 'commit'])
+      for (const statement of [...words.restore, 'commit']) {
+        left()
+        await run(statement)
+      }
       return result
     } catch (error) {
       // The server ends the last statement in time, and then waits as long for the next one.
       await rollBack(connection, deadline + 2 * timeout)
-      await run(words.restore).catch(() => {})
+      for (const statement of words.restore) await run(statement).catch(() => {})
       throw error
     }
   })
