@@ -48,7 +48,8 @@ export async function connect (options: KyselyStorageOptions, names: TableNames,
       write: writeQueue(file.writer.withPlugin(plugin), timeout),
       usage,
       reader,
-      find: foundBySelect(reader, (query) => file.all(query)),
+      // The one connection of a database in memory sees what a change under way has written: there a search waits until it is over.
+      find: foundBySelect(reader, options.file === MEMORY ? async (query) => (await reader.executeQuery(query)).rows : (query) => file.all(query)),
       // Its own connection's commits do not move what tells of others'.
       keysVersion: options.file === MEMORY ? null : keysVersionOf(file, selectKeysVersion(reader)),
       async emptyLog () {
