@@ -7,7 +7,7 @@ import { Type } from '@sinclair/typebox'
 import Database from 'better-sqlite3'
 import { Kysely, SqliteDialect } from 'kysely'
 import t, { type Test } from 'tap'
-import { actorOf, memoryStorage, protect, selfServeKeys, standardRoutes, type ApiKey, type ApiKeyList, type Issued, type Storage } from '../../lib/index.js'
+import { actorOf, memoryStorage, protect, selfServeKeys, standardRoutes, type ApiKey, type ApiKeyList, type Authorize, type Issued, type Storage } from '../../lib/index.js'
 import { useOurCompilers } from '../../lib/http/compilers.js'
 import { kyselyStorage } from '../../lib/storage/kysely/index.js'
 import { toIso } from '../../lib/time.js'
@@ -641,6 +641,13 @@ t.test('standard routes outside the account routes have no session rule and iden
   const answer = await ask(app, 'POST', '/stray/api-keys')
   t.equal(answer.statusCode, 500)
   t.match(answer.json(), { code: 'UNPROTECTED_ROUTE' })
+
+  const asked: unknown[] = []
+  const authorize: Authorize = ({ account, apiKey }) => { asked.push([account, apiKey]); return asked.length === 1 }
+  const asking = await build(t, { authorize, routes: false }, { after: (app) => app.register(standardRoutes, { prefix: '/stray' }) })
+  t.match((await ask(asking.app, 'POST', '/stray/api-keys')).json(), { code: 'UNPROTECTED_ROUTE' }, 'whatever the host allows')
+  t.match((await ask(asking.app, 'POST', '/stray/api-keys')).json(), { statusCode: 403, code: 'FORBIDDEN', message: 'This account\'s session may not do keys:issue.' })
+  t.strictSame(asked, [[null, null], [null, null]], 'the host is told that nobody calls')
 })
 
 t.test('a host that guards everything does not guard the account routes', async (t) => {
@@ -697,6 +704,40 @@ t.test('openapi: each account route says its name, what it does and what it answ
   const plain = await documented({})
   t.equal(plain.paths[KEYS]!.get!.security, undefined)
   t.strictSame((await documented({ hide: true })).paths, {})
+})
+
+t.test('openapi: an answer names the values that a member may have, and tells times and counts', async (t) => {
+  interface Schema { type?: string, nullable?: boolean, properties?: Record<string, Schema>, items?: Schema, enum?: string[], format?: string, minimum?: number }
+  const { app } = await build(t, {}, { before: (app) => app.register(fastifySwagger, { openapi: {} }) })
+  const { paths } = (app as unknown as { swagger: () => { paths: Record<string, Record<string, { responses: Record<string, { content: Record<string, { schema: Schema }> }> }>> } }).swagger()
+  const lines = (name: string, { type, nullable, properties = {}, items, enum: values, format, minimum }: Schema): string[] => [
+    ...(nullable === true ? [`${name}: ${type} or null`] : []),
+    ...[values?.join(' '), format, minimum].filter((said) => said !== undefined).map((said) => `${name}: ${said}`),
+    ...(items === undefined ? [] : lines(`${name}[]`, items)),
+    ...Object.entries(properties).flatMap(([member, schema]) => lines(name === '' ? member : `${name}.${member}`, schema))
+  ]
+  const told = (method: string, path: string, status: string): string[] => lines('', paths[path]![method]!.responses[status]!.content['application/json']!.schema)
+  const environment = 'live test'
+  const status = 'active retiring disabled expired revoked'
+  const limits = (name: string): string[] => ['max', 'windowSeconds', 'remaining', 'resetSeconds'].map((member) => `${name}rateLimits[].${member}: 0`)
+  const maybe = (name: string, type: string, said?: string): string[] => [`${name}: ${type} or null`, ...(said === undefined ? [] : [`${name}: ${said}`])]
+  const key = [
+    `environment: ${environment}`, 'access: secret publishable', ...maybe('scopes', 'array'), `status: ${status}`, ...limits(''), ...maybe('createdBy', 'string'), ...maybe('disabledBy', 'string', 'account host'),
+    'createdAt: date-time', ...['lastUsedAt', 'expiresAt', 'retiresAt', 'revokedAt'].flatMap((time) => maybe(time, 'string', 'date-time')), ...maybe('revokedReason', 'string'), ...maybe('rotatedFrom', 'string')
+  ].map((line) => `apiKey.${line}`)
+  t.strictSame(told('get', `${KEYS}/{publicId}`, '200'), key)
+  t.strictSame(told('post', KEYS, '201'), ['action: issued rotated', ...maybe('plaintextKey', 'string'), ...key])
+  t.strictSame(told('get', '/v1/me/audit', '200'), [
+    'logs[].time: date-time', ...maybe('logs[].actor', 'object'), ...maybe('logs[].actor.name', 'string'), 'logs[].credential: bearer cookie api_key host',
+    ...['targetType', 'targetId', 'ip', 'requestId'].flatMap((member) => maybe(`logs[].${member}`, 'string')), 'total: 0', 'limit: 0', 'offset: 0'
+  ])
+  t.strictSame(told('get', '/v1/me/policy', '200'), [
+    `environments[]: ${environment}`, `defaultKey.environment: ${environment}`, 'defaultKey.access: secret publishable', ...maybe('defaultKey.scopes', 'array'), ...maybe('defaultKey.lifetimeSeconds', 'integer', '0'),
+    'keys.max: 0', 'keys.active: 0', 'maxSites: 0', ...maybe('lifetimeSeconds', 'integer', '0'), ...maybe('maxLifetimeSeconds', 'integer', '0'), 'maxOverlapSeconds: 0'
+  ])
+  const usage = told('get', '/v1/me/usage', '200')
+  for (const line of ['window: 1h 24h 7d 30d', 'windowStart: date-time', 'totalRequests: 0', 'timeline[].start: date-time', 'timeline[].failures: 0', `perKey[].status: ${status}`, `perKey[].environment: ${environment}`,
+    ...limits('perKey[].'), 'recentFailures[].time: date-time', `recentRequests[].environment: ${environment}`, ...maybe('recentRequests[].failureCode', 'string')]) t.ok(usage.includes(line), line)
 })
 
 t.test('openapi.sessionScheme must be declared by the host, where it has a document', async (t) => {
