@@ -7,7 +7,7 @@ import t from 'tap'
 import { kyselyStorage } from '../../lib/storage/kysely/index.js'
 import type { Storage } from '../../lib/storage/storage.js'
 import { DAY } from '../../lib/time.js'
-import { startFixture, type HostProcess } from '../helpers/host-process.js'
+import { startProgram, type HostProcess } from '../helpers/host-process.js'
 import { auditOf, stateOf } from '../helpers/keys.js'
 import { faultsOfAmbiguous } from './judge.js'
 import { mutantOf } from './mutations.js'
@@ -40,7 +40,7 @@ t.test(`under attack, with the seed ${SEED}`, async (t) => {
   const untouchedBefore = await stateOf(storage, untouched.accountId)
   const entriesBefore = await countEntries(storage)
 
-  const host = await startFixture(t, 'attacked-host.mjs', { file, times: TIMES, peppers: { current: 'p1', keys: { p1: pepper } }, ...sessionsOf(world) })
+  const host = await startProgram(t, 'attacked-host.mjs', { file, times: TIMES, peppers: { current: 'p1', keys: { p1: pepper } }, ...sessionsOf(world) })
   const port = Number(new URL(host.url).port)
   const storm = startStorm(port, world, attackers.map(({ key }) => key))
   const listBefore = await ask(port, '/v1/me/api-keys', `Authorization: Bearer ${untouched.token}`)

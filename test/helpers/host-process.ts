@@ -6,11 +6,11 @@ import { createInterface } from 'node:readline'
 import type { Test } from 'tap'
 import type { SelfServeKeysOptions } from '../../lib/index.js'
 
-/** Where a host finds its database: what `STORAGES` in fixtures/host-process.mjs takes. */
+/** Where a host finds its database: what `STORAGES` in fixtures/servers.mjs takes. */
 export type DatabaseAddress =
   | { readonly type: 'sqlite', readonly file: string }
-  | { readonly type: 'postgres', readonly port: number, readonly isolation?: string }
-  | { readonly type: 'mysql', readonly port: number }
+  | { readonly type: 'postgres', readonly port: number, readonly isolation?: string, readonly user?: string, readonly password?: string }
+  | { readonly type: 'mysql', readonly port: number, readonly user?: string, readonly password?: string }
 
 /** Options of the plugin, as far as JSON can say them, and the channel of its revocations. */
 export type HostOptions = Pick<SelfServeKeysOptions, 'timeout' | 'usage' | 'revocation'> & { readonly channel?: { readonly type: 'postgres' | 'redis', readonly port: number } }
@@ -18,29 +18,36 @@ export type HostOptions = Pick<SelfServeKeysOptions, 'timeout' | 'usage' | 'revo
 export interface HostProcess {
   readonly pid: number
   readonly url: string
-  /** What it wrote: its log from `warn` on, and whatever else. */
+  /** What it wrote, line by line: its log, and whatever else. */
   readonly output: readonly string[]
   /** Has it ended? */
   readonly ended: boolean
+  /** Resolves when it has ended, and nothing more of its output is to come. */
+  readonly over: Promise<unknown>
   /** kill -9. */
   kill (): Promise<void>
   /** SIGTERM. @returns exit code, or the signal that ended it, and the ms that it took */
   end (): Promise<{ code: number | string, ms: number }>
 }
 
-/** Starts a host on a database. */
+/** Starts a host that says what goes wrong, from `warn` on. */
 export async function startHost (t: Test, database: DatabaseAddress, options: HostOptions = {}): Promise<HostProcess> {
-  return await startFixture(t, 'host-process.mjs', { database, ...options })
+  return await startProgram(t, 'host-process.mjs', { database, ...options })
 }
 
-/** Starts a host of fixtures/, killed with the test at the latest. Rejects with what it wrote if it ends before it listens. */
-export async function startFixture (t: Test, name: string, settings: object): Promise<HostProcess> {
+/**
+ * Starts a host, killed with the test at the latest. Rejects with what it wrote if it ends before it listens.
+ * @param name of the file in fixtures/ @param settings what it reads in JSON on standard input @param node options of Node
+ */
+export async function startProgram (t: Test, name: string, settings: object, { cwd, env: more = {}, node = [] }: { cwd?: string, env?: Record<string, string>, node?: string[] } = {}): Promise<HostProcess> {
   // Without the test runner's own settings: the child runs what was built, as a host would.
   const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(NODE_V8_COVERAGE|NODE_OPTIONS|_?TAP.*)$/.test(name)))
   const program = join(import.meta.dirname, '..', 'fixtures', name)
-  const child = spawn(process.execPath, [program, JSON.stringify(settings)], { env, stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn(process.execPath, [...node, program], { cwd, env: { ...env, ...more }, stdio: 'pipe' })
+  child.stdin.end(JSON.stringify(settings))
   t.teardown(() => { child.kill('SIGKILL') })
   const ended = once(child, 'exit')
+  const over = once(child, 'close')
   const output: string[] = []
   createInterface({ input: child.stderr }).on('line', (line) => { output.push(line) })
   const url = await new Promise<string>((resolve, reject) => {
@@ -54,6 +61,7 @@ export async function startFixture (t: Test, name: string, settings: object): Pr
     pid: child.pid!,
     url,
     output,
+    over,
     get ended () { return child.exitCode !== null || child.signalCode !== null },
     async kill () {
       child.kill('SIGKILL')

@@ -26,7 +26,7 @@ export class Person {
   signedToken = ''
   userId = ''
 
-  constructor (readonly quickstart: Example, readonly name: string) {}
+  constructor (readonly quickstart: Pick<Example, 'origin' | 'request'>, readonly name: string) {}
 
   get email (): string { return `${this.name}@example.com` }
   get password (): string { return `${this.name}'s password` }
