@@ -52,7 +52,7 @@ const GOOD = {
   wrong: [],
   events: 10,
   stored: 10,
-  end: { sunk: 10, dropped: 0, troubles: [] },
+  end: { sunk: 10, dropped: 0, troubles: { count: 0, first: [] } },
   code: 0
 }
 
@@ -72,8 +72,8 @@ t.test('each thing that goes wrong misses a bar of its own', async (t) => {
     'answers 5xx': { counts: { ...counts, serverErrors: 1 } },
     'answers that are not the right ones': { counts: { ...counts, unexpected: 1 } },
     'connections that broke': { counts: { ...counts, broken: 1 } },
-    'unhandled rejections, exceptions, warnings': { end: { ...end, troubles: ['unhandledRejection: …'] } },
-    'exit code': { code: 1 }
+    'unhandled rejections, exceptions, warnings': { end: { ...end, troubles: { count: 1, first: ['unhandledRejection: …'] } } },
+    'ends other than in order': { code: 'SIGSEGV' }
   })) t.same(missed(run), [bar])
 })
 

@@ -7,8 +7,8 @@ import { kyselyStorage } from 'fastify-self-serve-keys/kysely'
 import { OPTIONS, personOf } from './settings.mjs'
 
 /** What must never happen: rejections that nobody handled, exceptions, warnings of Node's and of the library. */
-const troubles = []
-const trouble = (what) => { if (troubles.push(String(what)) > 1000) troubles.pop() }
+const troubles = { count: 0, first: [] }
+const trouble = (what) => { if (troubles.count++ < 10) troubles.first.push(String(what)) }
 for (const event of ['unhandledRejection', 'uncaughtException', 'warning']) {
   process.on(event, (error) => { trouble(`${event}: ${error?.stack ?? error}`) })
 }
@@ -69,8 +69,7 @@ process.on('message', async (message) => {
   // Twice: the first runs finalizers, whose objects the second takes.
   globalThis.gc()
   globalThis.gc()
-  process.send({ troubles, sunk, dropped: app.selfServeKeys.stats().usageDropped, ...sample() })
-  process.disconnect()
+  process.send({ troubles, sunk, dropped: app.selfServeKeys.stats().usageDropped, ...sample() }, () => { process.disconnect() })
 })
 // Whoever asked is gone, and asks no more.
 process.once('disconnect', () => { if (app.server.listening) process.exit(1) })

@@ -63,7 +63,8 @@ async function startHost (file) {
   const child = spawn(process.execPath, ['--expose-gc', join(import.meta.dirname, 'host.mjs'), file], { stdio: ['ignore', 2, 2, 'ipc'], env: { ...process.env, NODE_ENV: 'production' } })
   process.on('exit', () => { child.kill('SIGKILL') })
   const exited = once(child, 'exit')
-  const endedEarly = exited.then(([code, signal]) => { throw new Error(`The host has ended by itself: ${code ?? signal}.`) })
+  // A message may come after the exit of who sent it, never after the channel's end.
+  const endedEarly = once(child, 'disconnect').then(() => { throw new Error('The host has ended by itself.') })
   endedEarly.catch(() => {})
   const answer = async () => (await Promise.race([once(child, 'message'), endedEarly]))[0]
   const ask = async (message) => {
@@ -76,8 +77,8 @@ async function startHost (file) {
     sample: async () => await ask('sample'),
     async end () {
       const end = await ask('end')
-      const [code] = await exited
-      return { end, code }
+      const [code, signal] = await exited
+      return { end, code: code ?? signal }
     }
   }
 }
@@ -149,7 +150,7 @@ function report () {
       ]
     }
   ])}\n`)
-  for (const line of [...wrong.slice(0, 10), ...end.troubles.slice(0, 10)]) console.log(line)
+  for (const line of [...wrong.slice(0, 10), ...end.troubles.first]) console.log(line)
   for (const bar of bars) console.log(JSON.stringify(bar))
   console.log(`\n${summary(bars)}`)
   if (bars.some(({ holds }) => !holds)) process.exitCode = 1

@@ -49,7 +49,7 @@ export function barsOf ({ samples, unknown, leastUnknown, counts, wrong, events,
     bar('answers 5xx', counts.serverErrors, 'answers'),
     bar('answers that are not the right ones', counts.unexpected, 'answers'),
     bar('connections that broke', counts.broken, 'connections'),
-    bar('unhandled rejections, exceptions, warnings', end.troubles.length, 'lines'),
-    bar('exit code', code, '')
+    bar('unhandled rejections, exceptions, warnings', end.troubles.count, 'lines'),
+    bar('ends other than in order', code === 0 ? 0 : 1, '')
   ]
 }
