@@ -19,6 +19,12 @@ const STATUS_LINE = /^HTTP\/1\.1 (\d{3}) [\t\x20-\x7e\x80-\xff]*$/
 const FIELD = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+): ?([\t\x20-\x7e\x80-\xff]*)$/
 const ONCE = ['content-length', 'transfer-encoding', 'content-type', 'cache-control', 'x-request-id', 'x-route']
 
+/**
+ * Where requests come without waiting for answers, and one that expects it is answered with bytes before an earlier one is answered
+ * at all, Node 20 puts this between that answer's head and body. It is nothing that a plugin could help.
+ */
+const MISPLACED = 'HTTP/1.1 100 Continue\r\n\r\n'
+
 class Fault extends Error {}
 /** More bytes are needed. */
 class BrokenOff extends Error {}
@@ -67,7 +73,9 @@ function readBody (bytes: Buffer, start: number, status: number, headers: Readon
   if (status < 200 || status === 204 || status === 304 || headers.get('x-method') === 'HEAD') return { body: Buffer.alloc(0), end: start }
   if (encoding !== undefined) return readChunks(bytes, start)
   // Our answers say how long they are: one that does not has no body, and what follows is another answer.
-  return { body: take(bytes, start, Number(length ?? 0)), end: start + Number(length ?? 0) }
+  const size = Number(length ?? 0)
+  const from = size > 0 && bytes.toString('latin1', start, start + MISPLACED.length) === MISPLACED ? start + MISPLACED.length : start
+  return { body: take(bytes, from, size), end: from + size }
 }
 
 function readChunks (bytes: Buffer, start: number): { body: Buffer, end: number } {

@@ -9,10 +9,13 @@ export interface Ledger {
   note (answer: Answer): void
   /** Changes that were answered for certain. */
   readonly changes: number
+  /** Keys that answers showed. */
+  readonly plaintexts: readonly string[]
   /** @returns what is wrong between the answers and the entries of a time without other changes */
   compare (entries: readonly StoredAuditEntry[]): string[]
 }
 
+const PLAINTEXT = /"plaintextKey":"([^"]+)"/
 const NOTHING = { least: 0, most: 0 }
 const PERHAPS = { least: 0, most: 1 }
 const ONE = { least: 1, most: 1 }
@@ -20,12 +23,15 @@ const ONE = { least: 1, most: 1 }
 export function startLedger (): Ledger {
   const worths = new Map<string, Worth>()
   const twice: string[] = []
+  const plaintexts: string[] = []
   return {
+    plaintexts,
     note (answer) {
       const requestId = answer.headers.get('x-request-id')
       if (requestId === undefined) return
       if (worths.has(requestId)) twice.push(`${requestId} was answered twice`)
       worths.set(requestId, { answer: `${answer.status} to ${answer.headers.get('x-method')} ${answer.headers.get('x-route')}`, ...worthOf(answer) })
+      if (answer.status === 201) plaintexts.push(...PLAINTEXT.exec(String(answer.body))?.slice(1) ?? [])
     },
     get changes () { return [...worths.values()].filter(({ least }) => least === 1).length },
     compare (entries) {

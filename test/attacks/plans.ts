@@ -22,11 +22,11 @@ const EVERY_CREDENTIAL = Object.keys(CREDENTIALS) as Credential[]
 /** These requests on every route, from everybody. @param share 1: all of them; 4: a quarter, in which each is on each route */
 export function * crafted (requests: Readonly<Record<string, Twist>>, world: World, seed: string, share = 1): Generator<Plan> {
   let number = 0
-  for (const [name, twist] of Object.entries(requests)) {
+  for (const [index, [name, twist]] of Object.entries(requests).entries()) {
     for (const [place, route] of ROUTES.entries()) {
       for (const [turn, credential] of EVERY_CREDENTIAL.entries()) {
         number++
-        if ((turn + place + Object.keys(requests).indexOf(name)) % share !== 0) continue
+        if ((turn + place + index) % share !== 0) continue
         const { attacker, random } = turnOf(world, `crafted ${number} of ${seed}`)
         const message = requestOf(route, attacker, CREDENTIALS[credential](attacker), random)
         yield { name: `${name}, ${route.method} ${route.path}, ${credential}`, pieces: andLast(bytesOf(twist(message))), then: 'reads' }

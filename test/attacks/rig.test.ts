@@ -44,6 +44,7 @@ t.test('answers are read one after another, whatever tells their length', async 
     'HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nab\r\n1\r\nc\r\n0\r\n\r\n', 'HTTP/1.1 417 X\r\n\r\n', OK
   ].join(''))
   t.same([answers.map(({ status, body }) => `${status} ${String(body)}`), fault, rest], [['100 ', '200 {}', '200 ', '204 ', '200 abc', '417 ', '200 {}'], null, 0])
+  t.match(read(OK.replace('{}', 'HTTP/1.1 100 Continue\r\n\r\n{}') + OK), { answers: [{ status: 200 }, { status: 200 }], fault: null, rest: 0 }, 'Node may put it there')
 })
 
 t.test('what is no answer is a fault, what breaks off is told apart', async (t) => {
@@ -94,13 +95,14 @@ t.test('the ledger finds an entry too many, one too few, and an answer that came
     return readAnswers(Buffer.from(answerOf(status, { 'x-request-id': requestId, 'x-method': method, 'x-route': route }, status === 204 ? '' : body))).answers[0]!
   }
   const ledger = startLedger()
-  ledger.note(noted('issued', 'POST /v1/me/api-keys', 201, '{"replayed":false}'))
+  ledger.note(noted('issued', 'POST /v1/me/api-keys', 201, '{"plaintextKey":"sk_live_x","replayed":false}'))
   ledger.note(noted('replayed', 'POST /v1/me/api-keys/:publicId/rotate', 200, '{"replayed":true}'))
   ledger.note(noted('refused', 'POST /v1/me/api-keys', 409))
   ledger.note(noted('again', 'DELETE /v1/me/api-keys/:publicId', 200))
   ledger.note(noted('removed', 'DELETE /v1/me/sites/:siteId', 204))
   ledger.note(noted('read', 'GET /v1/me/audit', 200))
   t.equal(ledger.changes, 2)
+  t.same(ledger.plaintexts, ['sk_live_x'])
   const entries = (...requestIds: string[]): StoredAuditEntry[] => requestIds.map((requestId) => ({ requestId }) as StoredAuditEntry)
   t.same(ledger.compare(entries('issued', 'removed')), [])
   t.same(ledger.compare(entries('removed', 'issued', 'again', 'its answer was lost')), [])

@@ -1,5 +1,5 @@
 // Sends plans, many at a time, and keeps what is wrong with the answers, what they were, and the fewest bytes that show it.
-import { readAnswers } from './answers.js'
+import { readAnswers, type Answer } from './answers.js'
 import { faultsOf } from './judge.js'
 import { startLedger, type Ledger } from './ledger.js'
 import { send, type Exchange, type Plan } from './sender.js'
@@ -17,8 +17,8 @@ export interface Storm {
   readonly sent: number
   /** How many answers had each status; `none`: connections without an answer. */
   readonly statuses: Readonly<Record<string, number>>
-  /** How often a text that is watched was sent: no more requests can have carried it. */
-  timesSent (text: string): number
+  /** How many requests at most can have brought this key to a route that asks for one. */
+  mostUses (key: string): number
   /**
    * @param judge what else is wrong with an exchange
    * @param width how many connections at a time
@@ -27,25 +27,29 @@ export interface Storm {
   rage (plans: Iterable<Plan>, judge?: (exchange: Exchange) => string[], width?: number): Promise<string[]>
 }
 
-export function startStorm (port: number, world: World, watched: readonly string[]): Storm {
+export function startStorm (port: number, world: World): Storm {
   const ledger = startLedger()
   const statuses: Record<string, number> = {}
-  const counts = new Map(watched.map((text) => [text, 0]))
+  const uses = new Map(world.attackers.map(({ key }) => [key, 0]))
   /** The last few that got no answer, for whoever asks what the host died of. */
   const unanswered: Plan[] = []
   let sent = 0
 
-  const count = ({ pieces }: Plan): void => {
-    sent++
+  const countUses = ({ plan: { pieces, then }, end }: Exchange, answers: readonly Answer[]): void => {
     const bytes = Buffer.concat(pieces)
-    for (const text of watched) {
-      for (let place = bytes.indexOf(text); place !== -1; place = bytes.indexOf(text, place + 1)) counts.set(text, counts.get(text)! + 1)
+    const guarded = answers.filter(({ headers }) => headers.get('x-route')?.startsWith('/v1/') === true).length
+    // Else answers may be missing that were given.
+    const complete = then === 'reads' && end === 'closed' && answers.every(({ status, headers }) => headers.has('x-method') || status === 100)
+    for (const key of uses.keys()) {
+      const times = occurrences(bytes, key)
+      uses.set(key, uses.get(key)! + (complete ? Math.min(times, guarded) : times))
     }
   }
   const once = async (plan: Plan): Promise<Exchange> => {
-    count(plan)
+    sent++
     const exchange = await send(port, plan)
     const { answers } = readAnswers(exchange.received)
+    countUses(exchange, answers)
     for (const answer of answers) {
       ledger.note(answer)
       statuses[answer.status] = 1 + (statuses[answer.status] ?? 0)
@@ -62,7 +66,7 @@ export function startStorm (port: number, world: World, watched: readonly string
     ledger,
     get sent () { return sent },
     statuses,
-    timesSent: (text) => counts.get(text)!,
+    mostUses: (key) => uses.get(key)!,
     async rage (plans, judge = () => [], width = WIDTH) {
       const wrong: Array<{ plan: Plan, faults: string[] }> = []
       let gone = false
@@ -83,6 +87,12 @@ export function startStorm (port: number, world: World, watched: readonly string
       }))
     }
   }
+}
+
+function occurrences (bytes: Buffer, text: string): number {
+  let count = 0
+  for (let place = bytes.indexOf(text); place !== -1; place = bytes.indexOf(text, place + 1)) count++
+  return count
 }
 
 /** What it is, its bytes as a JavaScript text of one character a byte has them, long runs of one counted, and what is done then. */
