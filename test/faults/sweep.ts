@@ -135,6 +135,7 @@ async function tryOnce (
   assert.ok(ms < timeout + MARGIN, `answered after ${ms} ms`)
   if (!succeeded) assertDeclared(answer)
   assert.ok(attempt.done.some(changes) || !succeeded, 'what is acknowledged was done before')
+  assert.ok(!late || changes(hit!), 'no change is begun when nobody waits for it any more')
   if (hit === undefined) assert.ok(succeeded || app !== patient, answer.text)
   else assert.equal(succeeded ? 'succeeds' : 'fails', fate?.(hit) ?? (changed ? 'succeeds' : 'fails'), answer.text)
   subject.remember(answer)
