@@ -664,7 +664,7 @@ t.test('a host that guards everything does not guard the account routes', async 
 })
 
 t.test('openapi: each account route says its name, what it does and what it answers, under the host\'s session scheme if it is named, or is hidden', async (t) => {
-  interface Operation { security?: unknown, tags: string[], operationId: string, summary: string, requestBody?: unknown, responses: Record<string, { content?: Record<string, { schema: object }> }> }
+  interface Operation { security?: unknown, tags: string[], operationId: string, summary: string, requestBody?: { content: { 'application/json': { schema: { additionalProperties?: boolean } } } }, responses: Record<string, { content?: Record<string, { schema: object }> }> }
   interface Document { paths: Record<string, Record<string, Operation>> }
   const openapi = { components: { securitySchemes: { session: { type: 'http', scheme: 'bearer' } } } } as const
   const documented = async (options: object): Promise<Document> => {
@@ -692,6 +692,9 @@ t.test('openapi: each account route says its name, what it does and what it answ
     'get /v1/me/audit getAudit 200 4XX'
   ].sort())
   const operations = Object.values(named.paths).flatMap((methods) => Object.values(methods))
+  const bodies = operations.flatMap(({ requestBody }) => requestBody === undefined ? [] : [requestBody.content['application/json'].schema])
+  t.equal(bodies.length, 5)
+  t.ok(bodies.every(({ additionalProperties }) => additionalProperties === false), 'a body takes nothing else')
   t.equal(new Set(operations.map(({ summary }) => summary)).size, operations.length, 'each has a summary of its own')
   t.ok(operations.every(({ summary, tags }) => summary.length > 5 && tags.length === 1))
   t.ok(operations.every(({ security }) => JSON.stringify(security) === '[{"session":[]}]'))

@@ -546,7 +546,28 @@ t.test('handlers see who calls, in scopes made before the plugin too', async (t)
     for (const [url, headers] of [['throws', { 'x-api-key': plaintext }], ['throws-too', SIGNED_IN], ['nobody', SIGNED_IN]] as const) {
       const answer = await get(`/${name}/${url}`, headers)
       t.equal(answer.statusCode, 500, url)
-      t.match(answer.json(), { code: 'UNPROTECTED_ROUTE' }, url)
+      t.match(answer.json(), { code: 'UNPROTECTED_ROUTE', message: url === 'nobody' ? 'actorOf() was called where nobody was identified.' : 'getApiKey() was called where no API key was verified.' }, url)
+    }
+  }
+})
+
+t.test('a route asks for its scopes and environments on every method it has', async (t) => {
+  const methods = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const
+  const { app, storage } = await build(t, {}, {
+    before (app) {
+      app.route({ method: [...methods], url: '/scoped', ...rule({ scopes: ['transactions:write'] }), handler: ok })
+      app.route({ method: [...methods], url: '/any', ...rule({ anyOfScopes: ['transactions:write'], session: true }), handler: ok })
+      app.route({ method: [...methods], url: '/test', ...rule({ environments: ['test'] }), handler: ok })
+    }
+  })
+  const { plaintext: reader } = await storeKey(storage, { scopes: ['blocks:read'], environment: 'live' })
+  const { plaintext: writer } = await storeKey(storage, { scopes: ['transactions:write'], environment: 'test' })
+  for (const method of methods) {
+    for (const [url, code] of [['/scoped', 'INSUFFICIENT_SCOPE'], ['/any', 'INSUFFICIENT_SCOPE'], ['/test', 'FORBIDDEN']] as const) {
+      const refused = await app.inject({ method, url, headers: { 'x-api-key': reader } })
+      t.equal(refused.statusCode, 403, `${method} ${url}`)
+      if (method !== 'HEAD') t.equal(refused.json().code, code, `${method} ${url}`)
+      t.equal((await app.inject({ method, url, headers: { 'x-api-key': writer } })).statusCode, 200, `${method} ${url}`)
     }
   }
 })

@@ -116,7 +116,12 @@ t.test('bodies, queries and headers of the account routes are refused by the nam
   t.strictSame(await post(KEYS, { label: 'x', plan: 'gold' }), invalidRequest('plan: is not known here', 'plan'))
   t.strictSame(await post(KEYS, { scopes: null }), invalidRequest('label: is required', 'label'))
   t.strictSame(await post(SITES, {}), invalidRequest('name: is required', 'name'))
-  t.strictSame(await told(`${KEYS}?limit=1`), invalidRequest('limit: is not known here', 'limit'))
+  for (const path of [KEYS, url, `${url}/usage`, '/v1/me/policy', '/v1/me/usage', SITES, '/v1/me/audit']) {
+    t.strictSame(await told(`${path}?of=1`), invalidRequest('of: is not known here', 'of'), path)
+  }
+  for (const [to, method] of [[url, 'PATCH'], [`${url}/rotate`, 'POST'], [`${url}/renew`, 'POST'], [SITES, 'POST']] as const) {
+    t.strictSame(await told(to, { method, body: { name: 'https://app.example.com', owner: 'me' } }), invalidRequest(to === SITES ? 'owner: is not known here' : 'name: is not known here', to === SITES ? 'owner' : 'name'), to)
+  }
   t.strictSame(await told('/v1/me/audit?limit=0'), invalidRequest('limit: must be integer to be greater or equal to 1', 'limit'))
   t.strictSame(await told('/v1/me/audit?limit=01'), invalidRequest('limit: must be integer', 'limit'))
   t.strictSame(await told(url, { method: 'DELETE', body: { really: true } }), invalidRequest('really: is not known here', 'really'))
