@@ -632,8 +632,12 @@ t.test('a host\'s own plugin may register the standard routes beside its own', a
     'our compilers do not reach the host\'s route')
   t.equal((await ask(app, 'POST', '/v1/me/plan', { headers: {} })).statusCode, 401)
 
-  const bare = await build(t, { routes: standardRoutes })
+  const session = { bearer: () => ({ id: ACCOUNT, profile: { plan: 'gold' } }) }
+  const bare = await build(t, { routes: standardRoutes, session })
   t.equal((await ask(bare.app, 'GET', KEYS)).statusCode, 200, 'or hand them over as they are')
+  t.equal((await ask(bare.app, 'GET', '/v1/me')).statusCode, 404, 'which is without the profile')
+  const profiled = await build(t, { routes: async (scope) => { await scope.register(standardRoutes, { profile: true }) }, session })
+  t.strictSame((await ask(profiled.app, 'GET', '/v1/me')).json(), { plan: 'gold' })
 })
 
 t.test('standard routes outside the account routes have no session rule and identify nobody', async (t) => {
