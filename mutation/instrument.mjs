@@ -5,6 +5,7 @@ import { pathToFileURL } from 'node:url'
 import { Instrumenter } from '@stryker-mutator/instrumenter'
 import { build } from 'esbuild'
 import { FOLDERS, isLeftOut, whyIgnored } from './config.mjs'
+import { wordsOf } from './words.mjs'
 
 const ROOT = join(import.meta.dirname, '..')
 /** Of a change's text, each side. */
@@ -12,8 +13,8 @@ const SHOWN = 90
 const SILENT = { debug () {}, info () {}, isDebugEnabled: () => false }
 
 /**
- * @returns texts: of the files with their mutants in them, by path; mutants: `{ id, file, line, change, name }` of each. A change
- * keeps its name while lines move.
+ * @returns texts: of the files with their mutants in them, by path; mutants: `{ id, file, line, change, name, words }` of each. A
+ * change keeps its name while lines move; `words` are those of its place.
  */
 export async function instrumented () {
   const files = filesIn(FOLDERS, /(?<!\.d)\.ts$/).map((name) => ({ name, content: readFileSync(join(ROOT, name), 'utf8'), mutate: true }))
@@ -23,12 +24,13 @@ export async function instrumented () {
   return {
     texts: new Map(result.files.map(({ name, content }) => [join(ROOT, name), content])),
     mutants: result.mutants.filter(({ status }) => status !== 'Ignored').map(({ id, fileName: file, location: { start, end }, replacement }) => {
-      const text = `${code(textBetween(lines.get(file), start, end))} → ${code(replacement)}`
+      const original = textBetween(lines.get(file), start, end)
+      const text = `${code(original)} → ${code(replacement)}`
       // Of changes that read the same, the order tells which is which.
       const time = (times.get(file + text) ?? 0) + 1
       times.set(file + text, time)
       const change = time === 1 ? text : `${text} (${time})`
-      return { id, file, line: start.line + 1, change, name: `${file}: ${change}` }
+      return { id, file, line: start.line + 1, change, name: `${file}: ${change}`, words: wordsOf(`${file} ${lines.get(file)[start.line]} ${original}`) }
     })
   }
 }

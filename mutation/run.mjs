@@ -24,8 +24,12 @@ const { values, positionals } = parseArgs({
   options: {
     /** Processes at once. */
     jobs: { type: 'string', default: '1' },
+    /** One in so many: an estimate. */
+    every: { type: 'string', default: '1' },
     /** Only those that no test is known to notice. */
-    survivors: { type: 'boolean', default: false }
+    survivors: { type: 'boolean', default: false },
+    /** Each mutant as it is judged. */
+    verbose: { type: 'boolean', default: false }
   }
 })
 const paths = positionals.length === 0 ? FOLDERS : positionals.map((path) => path.replace(/\/$/, ''))
@@ -34,6 +38,7 @@ const memory = existsSync(MEMORY) ? JSON.parse(readFileSync(MEMORY, 'utf8')) : {
 const { texts, mutants: all } = await instrumented()
 const mutants = all
   .filter(({ file }) => paths.some((path) => isIn(path, file)))
+  .filter((_mutant, place) => place % Number(values.every) === 0)
   .filter((mutant) => !values.survivors || memory[mutant.name] === undefined || memory[mutant.name] === null)
 if (mutants.length === 0) throw new Error(`There is nothing to mutate in ${paths.join(', ')}.`)
 
@@ -49,11 +54,11 @@ let judged = 0
 await Promise.all(Array.from({ length: Number(values.jobs) }, async () => {
   const testProcess = new TestProcess(WORK)
   for (const mutant of waiting) {
-    const at = performance.now()
+    const start = performance.now()
     mutant.noticedBy = await judge.noticedBy(mutant, testProcess)
-    if (process.env.DEBUG) console.log(Math.round(performance.now() - at), mutant.line, mutant.name, '=>', mutant.noticedBy)
+    if (values.verbose) console.log(`${mutant.file}:${mutant.line}: ${mutant.change} | ${mutant.noticedBy ?? 'SURVIVED'} | ${Math.round(performance.now() - start)} ms`)
     memory[mutant.name] = mutant.noticedBy
-    if (++judged % 100 === 0) {
+    if (++judged % 50 === 0) {
       console.log(`${judged} judged`)
       remember()
     }

@@ -2,8 +2,8 @@
 import { fork } from 'node:child_process'
 import { join } from 'node:path'
 
-/** ms after which a process is given up that does not give itself up: in a loop without end it cannot. */
-const LONGEST = 60_000
+/** ms after which a process is given up that does not give up itself: in a loop without end it cannot. */
+const LONGEST = 120_000
 /** Bytes of memory after which a process is replaced: each run leaves its modules behind. */
 const GROWN = 1.5e9
 
@@ -31,7 +31,7 @@ export class TestProcess {
       }
       child.send({ ...order, run: ++this.#runs })
     })
-    if (answer === null || answer.memory > GROWN) this.end()
+    if (answer === null || answer.hangs || answer.memory > GROWN) this.end()
     return answer
   }
 

@@ -1,9 +1,15 @@
 // Runs tests of one program after the other, each time with the mutant awake that it is told; test-process.mjs starts it.
 import tap, { Test } from 'tap'
 import { isLeftOut } from './config.mjs'
+import { wordsOf } from './words.mjs'
 
 // The test of the process itself never ends, and would be ended for that.
 tap.setTimeout(0)
+
+/** ms between looks at whether anything is done, ms of doing that count, and ms of none at which it is given up. */
+const LOOK = 500
+const AT_WORK = 5
+const STILL = 5000
 
 /** What mutants read and write: which of them is awake, and how often each was reached by which test. */
 const switches = globalThis.__stryker__ = {}
@@ -12,27 +18,34 @@ process.on('uncaughtException', () => { stray = true })
 process.on('unhandledRejection', () => { stray = true })
 
 process.on('message', async (order) => {
-  const idle = setInterval(giveUp, 500, order.wait + idleTime())
+  const watch = watchStillness()
   const found = await run(order).catch((error) => ({ tests: [], error: String(error) }))
-  clearInterval(idle)
+  clearInterval(watch)
   process.send({ found: { ...found, memory: process.memoryUsage.rss() } })
 })
 process.send({ ready: true })
 
-/** Time in which there was nothing to do: on a busy machine the clock says less. @returns ms */
-function idleTime () {
-  return performance.eventLoopUtilization().idle
+/** Gives up where for a while nothing at all is done: a test waits for what never comes. On a busy machine, time alone says nothing. */
+function watchStillness () {
+  let still = 0
+  let last = performance.eventLoopUtilization()
+  return setInterval(() => {
+    const now = performance.eventLoopUtilization()
+    still = now.active - last.active < AT_WORK ? still + LOOK : 0
+    last = now
+    if (still >= STILL) process.send({ found: { tests: [{ place: switches.currentTestId, ok: false }], hangs: true } })
+  }, LOOK)
 }
 
-/** Ends the process where the tests wait for what never comes. */
-function giveUp (idleAtMost) {
-  if (idleTime() > idleAtMost) process.exit()
+/** Unlike the clock, this does not depend on what else the machine does. @returns ms */
+function cpuTime () {
+  const { user, system } = process.cpuUsage()
+  return (user + system) / 1000
 }
 
 /**
  * @param file its path, for the first run: all its tests
  * @param places of the tests to run, up to the first that fails: `2` the third test of the file, without the tests in it; `2.0` the first in that
- * @param wait ms that they may have nothing to do
  * @param hitLimit how often the mutant may be reached: more is a loop without end
  */
 async function run ({ program, run, file, mutant = null, places, hitLimit }) {
@@ -60,28 +73,30 @@ async function run ({ program, run, file, mutant = null, places, hitLimit }) {
 
 /**
  * Runs a test, and notes of those in it and then of itself what became of them. Of those in it, what nobody wants is left out.
- * @returns ms
+ * @returns ms of work
  */
 async function runOne (runTest, [name, ...rest], place, wanted, tests) {
   const outer = switches.currentTestId
   const body = rest.pop()
-  let start = 0
+  let start = null
   let ofInner = 0
   const { ok } = await runTest(name, ...rest, async (t) => {
-    start = performance.now()
+    start = cpuTime()
     switches.currentTestId = place
     const runInner = t.test.bind(t)
     let inner = 0
     if (outer === undefined) {
       t.test = async (...test) => {
         const innerPlace = `${place}.${inner++}`
-        if (wanted === null || wanted.has(innerPlace)) ofInner += await runOne(runInner, test, innerPlace, wanted, tests)
+        if (wanted !== null && !wanted.has(innerPlace)) return
+        const innerMs = await runOne(runInner, test, innerPlace, wanted, tests)
+        ofInner += innerMs
       }
     }
     await body(t)
   })
-  const ms = start === 0 ? 0 : performance.now() - start
-  tests.push({ place, name, ok: ok && !stray, ms: ms - ofInner })
+  const ms = start === null ? 0 : cpuTime() - start
+  tests.push({ place, name, ok: ok && !stray, ms: ms - ofInner, ...(wanted === null && { words: wordsOf(`${name} ${body}`) }) })
   switches.currentTestId = outer
   stray = false
   return ms
