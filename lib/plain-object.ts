@@ -5,8 +5,14 @@
  * of the members that are looked for, and would read as "nothing set".
  */
 export function isPlainObject (value: unknown): value is Record<string, unknown> {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return false
-  const prototype: unknown = Object.getPrototypeOf(value)
-  // Compared by what it inherits and not by identity: the literal may come from another realm.
-  return prototype === null || Object.getPrototypeOf(prototype) === null
+  if (typeof value !== 'object' || value === null) return false
+  try {
+    if (Array.isArray(value)) return false
+    const prototype: unknown = Object.getPrototypeOf(value)
+    // Compared by what it inherits and not by identity: the literal may come from another realm.
+    return prototype === null || Object.getPrototypeOf(prototype) === null
+  } catch {
+    // A proxy that does not let itself be looked at.
+    return false
+  }
 }

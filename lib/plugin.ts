@@ -1,6 +1,6 @@
 // The composition root: options become services, services become decorators, hooks and routes.
 import fp from 'fastify-plugin'
-import { errorCodes, type FastifyInstance, type FastifyPluginAsync } from 'fastify'
+import Fastify, { errorCodes, type FastifyInstance, type FastifyPluginAsync } from 'fastify'
 import { accountRoutes } from './http/account-routes.js'
 import { authorizeBy, authorizer } from './http/authorizer.js'
 import { credentialReader } from './http/credentials.js'
@@ -23,6 +23,7 @@ import { unknownKey, type Verification } from './keys/verify-key.js'
 import { fetchedKeys, givenKeys } from './leaks/scanner-keys.js'
 import { completeOptions } from './options/complete.js'
 import type { SelfServeKeysOptions } from './options/options.js'
+import { refuseOption } from './options/reader.js'
 import { servicesOf } from './services.js'
 import { guardedStorage } from './storage/guarded-storage.js'
 import type { Storage } from './storage/storage.js'
@@ -50,6 +51,7 @@ const plugin: FastifyPluginAsync<SelfServeKeysOptions> = async (app, options) =>
   // Fastify itself says so only on the same instance. In a scope inside, two plugins would judge and record one request.
   if (app.hasDecorator('selfServeKeys')) throw new errorCodes.FST_ERR_DEC_ALREADY_PRESENT('selfServeKeys')
   const settings = completeOptions(options)
+  checkRoutePrefix(settings.routePrefix)
   const { clock, timeout } = settings
   // Fastify tells in no other way whether routes were declared before.
   const complete = app.printRoutes().trim() === '(empty tree)'
@@ -129,12 +131,32 @@ const plugin: FastifyPluginAsync<SelfServeKeysOptions> = async (app, options) =>
     })
   }
   if (dashboard !== null) {
-    await app.register(dashboardRoutes, { prefix: dashboard.path, dashboard, base: `${app.prefix}${settings.routePrefix}`, sessions })
+    const base = `${app.prefix}${settings.routePrefix}`
+    await placed('dashboard.path', app.register(dashboardRoutes, { prefix: dashboard.path, dashboard, base, sessions }))
   }
   if (secretScanning !== null) {
     const { path, onLeak, keys: source } = secretScanning
     const scannerKeys = typeof source === 'string' ? fetchedKeys({ url: source, clock, timeout }) : givenKeys(source)
-    await app.register(secretScanningRoute, { prefix: path, leaks, onLeak, keys: scannerKeys })
+    await placed('secretScanning.path', app.register(secretScanningRoute, { prefix: path, leaks, onLeak, keys: scannerKeys }))
+  }
+}
+
+/** @throws INVALID_OPTION where the option names a place that is taken */
+async function placed (option: string, registering: PromiseLike<unknown>): Promise<void> {
+  try {
+    await registering
+  } catch (error) {
+    if (error instanceof errorCodes.FST_ERR_DUPLICATED_ROUTE) refuseOption(option, 'is the path of another route', error)
+    throw error
+  }
+}
+
+/** The router alone knows which patterns it takes. @throws INVALID_OPTION for one that it does not, before a route is declared with it */
+function checkRoutePrefix (routePrefix: string): void {
+  try {
+    Fastify().get(`${routePrefix}/api-keys`, async () => {})
+  } catch (cause) {
+    refuseOption('routePrefix', 'is not a path that the router can take', cause)
   }
 }
 

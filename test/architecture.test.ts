@@ -46,7 +46,7 @@ const LAYERS: ReadonlyArray<readonly string[]> = [
   ['keys/key-input.ts', 'keys/actor.ts', 'keys/key-format.ts', 'keys/key-hash.ts', 'keys/key-cache.ts', 'keys/versioned-keys.ts'],
   ['keys/held-keys.ts'], ['keys/second-look.ts', 'keys/crc32.ts'],
   ['keys/api-key.ts', 'keys/scopes.ts', 'keys/origins.ts', 'keys/ip-ranges.ts', 'audit/audit-entry.ts'],
-  ['fields.ts'], ['errors.ts', 'crypto.ts', 'time.ts', 'background.ts', 'plain-object.ts', 'register.ts', 'redis-connection.ts']
+  ['fields.ts'], ['part-options.ts'], ['members.ts'], ['errors.ts', 'crypto.ts', 'time.ts', 'background.ts', 'plain-object.ts', 'register.ts', 'redis-connection.ts']
 ]
 const layerOf = (file: string): number => LAYERS.findIndex((places) => places.some((place) => file === place || (place.endsWith('/') && file.startsWith(place))))
 const folderOf = (file: string): string => dirname(file).split('/')[0]!
@@ -55,7 +55,7 @@ const STORAGE_PORT = ['storage/storage.ts', 'storage/slots.ts']
 /** What of the layers below a storage may know: records, and the decisions that it makes in its transactions. */
 const DECISIONS = [
   'keys/api-key.ts', 'keys/key-changes.ts', 'keys/key-lifecycle.ts', 'sites/site-changes.ts', 'audit/audit-entry.ts', 'errors.ts', 'crypto.ts', 'time.ts',
-  'register.ts'
+  'register.ts', 'part-options.ts'
 ]
 
 const FENCES: Record<string, (file: string, kind: Import['kind']) => boolean> = {

@@ -7,6 +7,7 @@ import t from 'tap'
 import { CHANGES } from '../lib/audit/audit-entry.js'
 import { kyselyStorage } from '../lib/storage/kysely/index.js'
 import { hostOf } from './helpers/app.js'
+import { declarations, optionNames } from './helpers/option-names.js'
 
 const ROOT = join(import.meta.dirname, '..')
 /** Inside the repository, so that its packages are found; git ignores it. */
@@ -243,39 +244,9 @@ function compile (code: readonly Block[], libraries: readonly string[] = []): st
   })
 }
 
-/** The interfaces that the files of the host's options declare, by name. */
-function declarations (): Map<string, ts.NodeArray<ts.TypeElement>> {
-  const interfaces = new Map<string, ts.NodeArray<ts.TypeElement>>()
-  for (const file of ['lib/options/options.ts', 'lib/options/policy-options.ts', 'lib/options/dashboard-options.ts', 'lib/options/secret-scanning-options.ts']) {
-    ts.createSourceFile(file, read(file), ts.ScriptTarget.Latest, true)
-      .forEachChild((node) => { if (ts.isInterfaceDeclaration(node)) interfaces.set(node.name.text, node.members) })
-  }
-  return interfaces
-}
-
 /** What a page says under this heading, up to the next. */
 function sectionOf (file: string, heading: string): string {
   return read(file).split(/^#+ /m).find((part) => part.startsWith(`${heading}\n`))!
-}
-
-/** Every option there is, as a path from the top. */
-function optionNames (): string[] {
-  const interfaces = declarations()
-  const membersOf = (type: ts.TypeNode | undefined): readonly ts.TypeElement[] => {
-    if (type === undefined) return []
-    if (ts.isTypeLiteralNode(type)) return type.members
-    if (ts.isUnionTypeNode(type)) return type.types.flatMap((one) => membersOf(one))
-    if (ts.isArrayTypeNode(type)) return membersOf(type.elementType)
-    if (!ts.isTypeReferenceNode(type)) return []
-    const name = type.typeName.getText()
-    return name === 'Array' ? membersOf(type.typeArguments![0]) : interfaces.get(name) ?? []
-  }
-  const walk = (members: readonly ts.TypeElement[], path: string): string[] => [...new Set(members.flatMap((member) => {
-    if (!ts.isPropertySignature(member)) return []
-    const name = `${path}${member.name.getText()}`
-    return [name, ...walk(membersOf(member.type), `${name}.`)]
-  }))]
-  return walk(interfaces.get('SelfServeKeysOptions')!, '')
 }
 
 function exists (path: string): boolean {

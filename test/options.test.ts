@@ -69,17 +69,20 @@ t.test('every rule refuses by name, with what it asks for', async (t) => {
     [{ storage: { ...memoryStorage(), pruneUsage: undefined } }, 'storage',
       'must be an object with open(), close(), findKeyByHash(), findKey(), getKey(), listKeys(), countKeys(), issueKey(), rotateKey(), renewKey(), updateKey(), revokeKey(), revokeKeys(), importKey(), rehashKeys(), pruneKeys(), pruneRequests(), addSite(), removeSite(), listSites(), recordAudit(), listAudit(), pruneAudit(), eraseAccount(), recordUsage(), readUsage(), readKeyUsage(), pruneUsage()'],
     [{ routePrefix: 'v1' }, 'routePrefix', 'must be a path such as \'/v1/me\''],
+    ...['/v1/*', '/*', '/:id(', '/:id([)', '/:id((a+)+)'].map((routePrefix): [object, string, string] => [{ routePrefix }, 'routePrefix', 'is not a path that the router can take']),
+    [{ routes: class {} }, 'routes', 'must be a Fastify plugin and not a class'],
     [{ routes: { profiles: true } }, 'routes.profiles', 'is not an option'],
     [{ routes: { keys: 1 } }, 'routes.keys', 'must be true or false'],
     [{ headers: 'x-api-key' }, 'headers', 'must be a list'],
     [{ headers: [] }, 'headers', 'must name at least one header'],
     [{ headers: ['x-api-key', 'x key'] }, 'headers[1]', 'must be the name of a header'],
-    ...['Cookie', 'Host', 'content-length', 'Content-Type', 'connection', 'Transfer-Encoding'].map((name): [object, string, string] =>
+    ...['Cookie', 'Origin', 'Host', 'content-length', 'Content-Type', 'connection', 'Transfer-Encoding'].map((name): [object, string, string] =>
       [{ headers: ['x-api-key', name] }, 'headers', `must not name ${name.toLowerCase()}: an API key is never read from there`]),
     [{ scopes: { blocks: 'Read' } }, 'scopes["blocks"]', 'must have the form resource:action'],
     [{ scopes: { 'blocks:read': 1 } }, 'scopes["blocks:read"]', 'must be its description'],
     [{ keys: { brand: 'acme' } }, 'keys.brand', 'is not an option'],
     [{ keys: { prefix: 'Acme' } }, 'keys.prefix', 'must be a brand of 1 to 16 lower-case letters and digits that begins with a letter, or a function'],
+    [{ keys: { prefix () { throw new Error('no prefix') } } }, 'keys.prefix', 'threw an error'],
     [{ keys: { prefix: () => 'a b' } }, 'keys.prefix', 'must give 1 to 64 letters, digits, _ and -'],
     [{ keys: { peppers: { current: 'p1', keys: { 'p 1': SECRET } } } }, 'keys.peppers.keys', 'must name each secret by 1 to 32 letters, digits, _ and -'],
     [{ keys: { peppers: { current: 'p1', keys: { p1: 'short' } } } }, 'keys.peppers.keys["p1"]', 'must be a secret of at least 32 characters'],
@@ -107,8 +110,8 @@ t.test('every rule refuses by name, with what it asks for', async (t) => {
     [{ keys: { accept: [{ ...shape, maxLength: undefined }] } }, 'keys.accept[0].maxLength', 'is required'],
     [{ keys: { accept: [{ ...shape, maxLength: 257 }] } }, 'keys.accept[0].maxLength', 'must be an integer from 1 to 256'],
     [{ keys: { accept: [{ ...shape, hash: 'md5' }] } }, 'keys.accept[0].hash', 'must be \'sha256\''],
-    [{ policy: {} }, 'policy', 'must be an object with resolve()'],
-    [{ policy: { resolve: 'free' } }, 'policy', 'must be an object with resolve()'],
+    [{ policy: {} }, 'policy.resolve', 'is required'],
+    [{ policy: { resolve: 'free' } }, 'policy.resolve', 'must be a function'],
     [{ policy: { ...policy, cache: 1 } }, 'policy.cache', 'is not an option'],
     [{ policy: { ...policy, cacheFor: 0 } }, 'policy.cacheFor', 'must be a positive integer of milliseconds or text such as \'90 days\''],
     [{ policy: { ...policy, onError: 'allow' } }, 'policy.onError', 'must be one of stale, deny'],
@@ -186,6 +189,7 @@ t.test('every rule refuses by name, with what it asks for', async (t) => {
     [{ dashboard: true, session: { ...tokenSession, cookie: () => null } }, 'dashboard', 'needs a session with token(), or cookieMutations: the page could change nothing'],
     ...['api-key', '/', '/api-key/', '//api-key', '/api key', '/schlüssel', '/a/../b', '/.', '/api-key?x', '/*', '/:a-:b', '/:id(\\d+)', '/a:id', '/a"b', '/%41'].map((path): [object, string, string] =>
       [{ dashboard: { path } }, 'dashboard.path', 'must be a path such as \'/api-key\' of letters, digits, -, ., _, ~ and whole parameters']),
+    ...['/v1/me/usage', '/v1/me/api-keys'].map((path): [object, string, string] => [{ dashboard: { path } }, 'dashboard.path', 'is the path of another route']),
     [{ dashboard: { path: '/:workspaceId/api-key' } }, 'dashboard.path', 'must have the parameters of routePrefix: none'],
     ...['/api-key', '/:workspaceId', '/:workspaceId/:other', '/:workspaceId/:userId/:more'].map((path): [object, string, string] =>
       [{ dashboard: { path }, routePrefix: '/v1/:workspaceId/:userId' }, 'dashboard.path', 'must have the parameters of routePrefix: :workspaceId, :userId']),
@@ -325,15 +329,13 @@ t.test('no option takes a value of another kind: each is refused by its own name
       const shown = `${path} = ${typeof value === 'object' ? JSON.stringify(value) : String(value)}`
       const fault = await faultOf(withOption(path, value))
       if (isRight(value)) t.equal(fault, null, shown)
-      // One method makes the option: without it the whole is refused.
-      else if (path === 'policy.resolve') t.equal(fault?.option, 'policy', shown)
       else if (path === 'keys.peppers.keys' && isEmpty(value)) t.equal(fault?.option, 'keys.peppers.current', 'no pepper is there to be current')
       else t.match(fault?.option, new RegExp(`^${path.replaceAll('.', '\\.')}($|[.[])`), shown)
     }
     // Without a storage the default one would write into the working directory: a test of its own does that elsewhere.
     if (path === 'storage') continue
     if (!REQUIRED.includes(path)) t.equal(await faultOf(withOption(path, undefined)), null, `${path} left out`)
-    else t.match(await faultOf(withOption(path, undefined)), { option: path === 'policy.resolve' ? 'policy' : path }, `${path} is required`)
+    else t.match(await faultOf(withOption(path, undefined)), { option: path }, `${path} is required`)
   }
 })
 
@@ -374,6 +376,28 @@ t.test('names that are not options are refused at each level, those of Object.pr
       t.match(await faultOf(withOption(`${path}${name}`, undefined)), { option: `${path}${name}`, message: `Option "${path}${name}" is not an option.` })
     }
   }
+})
+
+t.test('what throws when it is read is refused by name, with what it threw as the cause', async (t) => {
+  const cause = new Error('not set')
+  const throwing = (name: string): object => Object.defineProperty({}, name, { enumerable: true, get () { throw cause } })
+  const unreadable = new Proxy({}, { get () { throw cause }, ownKeys () { throw cause } })
+  const table: Array<[options: object, option: string]> = [
+    [throwing('timeout'), 'timeout'], [{ keys: throwing('maxLifetime') }, 'keys.maxLifetime'], [{ rateLimit: [throwing('max')] }, 'rateLimit[0].max'], [{ scopes: throwing('a:read') }, 'scopes'],
+    [{ keys: { peppers: { current: null, keys: throwing(SECRET) } } }, 'keys.peppers.keys'], [{ headers: Object.defineProperty([1], 0, { get () { throw cause } }) }, 'headers[0]'],
+    [{ usage: unreadable }, 'usage'], [{ storage: unreadable }, 'storage'], [{ session: unreadable }, 'session'], [{ rateLimit: unreadable }, 'rateLimit']
+  ]
+  for (const [options, option] of table) {
+    const given = Object.defineProperties({ ...base }, Object.getOwnPropertyDescriptors(options)) as SelfServeKeysOptions
+    t.throws(() => completeOptions(given), { code: 'INVALID_OPTION', message: `Option "${option}" threw an error.`, details: { option }, cause })
+  }
+})
+
+t.test('a member is read once: what a getter answers the second time is not asked for', async (t) => {
+  let reads = 0
+  const usage = { get maxBuffered () { return reads++ === 0 ? 5 : '5' } }
+  t.equal(completeOptions({ ...base, usage } as SelfServeKeysOptions).usage?.maxBuffered, 5)
+  t.equal(reads, 1)
 })
 
 t.test('no message repeats a value: it may be a secret', async (t) => {

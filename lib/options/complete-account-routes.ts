@@ -15,7 +15,10 @@ export interface CompleteAccountRoutes {
 
 export function readRoutes (value: unknown): false | Required<StandardRouteSwitches> | FastifyPluginAsync {
   if (value === false) return false
-  if (typeof value === 'function') return value as FastifyPluginAsync
+  if (typeof value === 'function') {
+    // Fastify calls it without `new`: a class would throw where nobody catches it, and end the process.
+    return /^class\b/.test(Function.prototype.toString.call(value)) ? refuseOption('routes', 'must be a Fastify plugin and not a class') : value as FastifyPluginAsync
+  }
   const given = value === undefined || value === true ? {} : readObject('routes', value, ['profile', 'defaultKey', 'keys', 'usage', 'sites', 'audit'])
   return {
     profile: readBoolean('routes.profile', given.profile, false),

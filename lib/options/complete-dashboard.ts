@@ -3,7 +3,7 @@ import type { FastifyPluginAsync } from 'fastify'
 import type { SessionResolver } from '../sessions/session.js'
 import type { DashboardFeatures } from './dashboard-options.js'
 import type { StandardRouteSwitches } from './options.js'
-import { readBoolean, readObject, readOptionalObject, readString, readText, refuseOption } from './reader.js'
+import { isList, lookAt, readBoolean, readList, readObject, readOptionalObject, readString, readText, refuseOption } from './reader.js'
 
 export interface CompleteDashboard {
   /** A pattern: parameters are whole segments. */
@@ -91,9 +91,8 @@ function readLogo (value: unknown): string | null {
 
 function readLinks (value: unknown): CompleteDashboard['links'] {
   if (value === undefined) return []
-  if (!Array.isArray(value) || value.length > MAX_LINKS) refuseOption('dashboard.links', `must be a list of at most ${MAX_LINKS}`)
-  return Array.from(value, (item: unknown, place) => {
-    const name = `dashboard.links[${place}]`
+  if (!isList('dashboard.links', value) || lookAt('dashboard.links', () => value.length) > MAX_LINKS) refuseOption('dashboard.links', `must be a list of at most ${MAX_LINKS}`)
+  return readList('dashboard.links', value, (name, item) => {
     const { text, url } = readObject(name, item, ['text', 'url'])
     return { text: readText(`${name}.text`, text, TITLE, TITLE_RULE), url: readUrl(`${name}.url`, url) }
   })

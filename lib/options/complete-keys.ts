@@ -6,7 +6,7 @@ import type { DefaultKeySettings } from '../keys/key-settings.js'
 import { isScope, readScopes } from '../keys/scopes.js'
 import { DAY } from '../time.js'
 import {
-  readDuration, readInteger, readMap, readObject, readOneOf, readOptionalObject, readString, readStrings, readText, refuseOption
+  lookAt, readDuration, readInteger, readList, readMap, readObject, readOneOf, readOptionalObject, readString, readStrings, readText, refuseOption
 } from './reader.js'
 
 export interface CompleteKeyOptions {
@@ -74,7 +74,7 @@ function readPrefix (value: unknown): CompleteKeyOptions['prefix'] {
     return (access, environment) => standardPrefix(brand, access, environment)
   }
   const prefix = (access: Access, environment: Environment): string => readText(
-    'keys.prefix', (value as (access: Access, environment: Environment) => unknown)(access, environment), PREFIX,
+    'keys.prefix', lookAt('keys.prefix', () => (value as (access: Access, environment: Environment) => unknown)(access, environment)), PREFIX,
     'must give 1 to 64 letters, digits, _ and -')
   // Every answer it can give is asked for once, so that a bad one fails at start and not at a customer's first key.
   for (const environment of ENVIRONMENTS) {
@@ -98,7 +98,7 @@ function readPeppers (value: unknown): Peppers | null {
   if (current !== null && (typeof current !== 'string' || !Object.hasOwn(keys, current))) {
     refuseOption('keys.peppers.current', 'must be the name of one of keys.peppers.keys, or null')
   }
-  return { current: current as string | null, keys: { ...keys as Record<string, string> } }
+  return { current: current as string | null, keys: keys as Record<string, string> }
 }
 
 function readDefaultKey (value: unknown, catalogue: ReadonlySet<string>): DefaultKeySettings {
@@ -119,20 +119,19 @@ function readLifetime (option: string, value: unknown): number | null {
 
 function readAccepted (value: unknown): AcceptedShape[] {
   if (value === undefined) return []
-  if (!Array.isArray(value)) refuseOption('keys.accept', 'must be a list')
-  return Array.from(value, (shape: unknown, place) => {
-    const option = `keys.accept[${place}]`
+  return readList('keys.accept', value, (option, shape) => {
     const { pattern, maxLength, hash } = readObject(option, shape, ['pattern', 'maxLength', 'hash'])
-    if (!(pattern instanceof RegExp)) refuseOption(`${option}.pattern`, 'must be a regular expression')
+    const whole = readPattern(`${option}.pattern`, pattern)
     if (maxLength === undefined) refuseOption(`${option}.maxLength`, 'is required')
     if (hash !== 'sha256') refuseOption(`${option}.hash`, 'must be \'sha256\'')
-    // Of its own: without memory between calls, and for the whole value.
-    const flags = pattern.flags.replace(/[gy]/g, '')
-    return {
-      pattern: new RegExp(`^(?:${pattern.source})$`, flags.replace('m', '')),
-      maxLength: readInteger(`${option}.maxLength`, maxLength, 0, MAX_LENGTH)
-    }
+    return { pattern: whole, maxLength: readInteger(`${option}.maxLength`, maxLength, 0, MAX_LENGTH) }
   })
+}
+
+/** One of our own: without memory between calls, and for the whole value. */
+function readPattern (option: string, value: unknown): RegExp {
+  const pattern = lookAt(option, () => value instanceof RegExp ? new RegExp(`^(?:${value.source})$`, value.flags.replace(/[gym]/g, '')) : null)
+  return pattern ?? refuseOption(option, 'must be a regular expression')
 }
 
 function readDefaultScopes (value: unknown, catalogue: ReadonlySet<string>): readonly string[] | null {

@@ -3,7 +3,9 @@ import { isPlainObject } from '../plain-object.js'
 import type { OnStoreError } from '../rate-limit/guarded-store.js'
 import type { RateLimit, RateLimitStore } from '../rate-limit/rate-limit.js'
 import { SECOND } from '../time.js'
-import { readBoolean, readDuration, readInteger, readMethods, readObject, readOneOf, readString, refuseOption } from './reader.js'
+import {
+  isList, lookAt, readBoolean, readDuration, readInteger, readList, readMethods, readObject, readOneOf, readString, refuseOption
+} from './reader.js'
 
 /** The option `rateLimit`. */
 export interface CompleteRateLimit {
@@ -24,7 +26,7 @@ const SETTINGS: readonly string[] = ['limits', 'store', 'onStoreError', 'legacyH
 
 /** Limits alone, or an object with limits and more. */
 export function readRateLimitOption (value: unknown): CompleteRateLimit {
-  const whole = isPlainObject(value) && Object.keys(value).some((name) => SETTINGS.includes(name))
+  const whole = isPlainObject(value) && lookAt('rateLimit', () => Object.keys(value)).some((name) => SETTINGS.includes(name))
   const given = whole ? readObject('rateLimit', value, SETTINGS) : { limits: value }
   return {
     limits: readRateLimits(whole ? 'rateLimit.limits' : 'rateLimit', given.limits),
@@ -44,9 +46,9 @@ export function readNamelessLimit (option: string, value: unknown, name: string)
 /** One limit or several; none for false. */
 export function readRateLimits (option: string, value: unknown, defaultName = 'default'): RateLimit[] {
   if (value === undefined || value === false) return []
-  const several = Array.isArray(value)
-  const limits = Array.from(several ? value : [value], (limit: unknown, place) =>
-    readRateLimit(several ? `${option}[${place}]` : option, limit, defaultName))
+  const limits = isList(option, value)
+    ? readList(option, value, (name, limit) => readRateLimit(name, limit, defaultName))
+    : [readRateLimit(option, value, defaultName)]
   if (new Set(limits.map(({ name }) => name)).size < limits.length) refuseOption(option, 'must have a different name for each limit')
   return limits
 }

@@ -5,14 +5,14 @@ import type { PolicySettings } from '../policy/policies.js'
 import { SECOND } from '../time.js'
 import { MAX_LIFETIME } from './complete-keys.js'
 import { readRateLimits } from './complete-limits.js'
-import { readBoolean, readDuration, readInteger, readMethods, readObject, readOneOf, readStrings, refuseOption } from './reader.js'
+import { readBoolean, readDuration, readFunction, readInteger, readObject, readOneOf, readStrings, refuseOption } from './reader.js'
 
 export function readPolicyOption (value: unknown, catalogue: ReadonlySet<string>): PolicySettings | null {
   if (value === undefined) return null
   const given = readObject('policy', value, ['resolve', 'cacheFor', 'onError'])
-  const host = readMethods<{ resolve (accountId: string): unknown }>('policy', given, ['resolve'])
+  const resolve = readFunction<(accountId: string) => unknown>('policy.resolve', given.resolve) ?? refuseOption('policy.resolve', 'is required')
   return {
-    resolve: async (accountId) => readPolicy(await host.resolve(accountId), catalogue),
+    resolve: async (accountId) => readPolicy(await resolve(accountId), catalogue),
     cacheFor: readDuration('policy.cacheFor', given.cacheFor, 30 * SECOND),
     onError: readOneOf('policy.onError', given.onError, 'stale', ['stale', 'deny'])
   }

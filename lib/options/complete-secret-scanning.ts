@@ -32,13 +32,14 @@ function readKeysUrl (value: unknown): string {
   const rule = 'must be an https URL, or an http one of this machine'
   const url = readString('secretScanning.keysUrl', value, GITHUB_KEYS, /^https?:\/\//, rule)
   if (!URL.canParse(url)) refuseOption('secretScanning.keysUrl', rule)
-  const { protocol, hostname, username } = new URL(url)
-  if ((protocol === 'http:' && !['localhost', '127.0.0.1', '[::1]'].includes(hostname)) || username !== '') refuseOption('secretScanning.keysUrl', rule)
+  const { protocol, hostname, username, password } = new URL(url)
+  if ((protocol === 'http:' && !['localhost', '127.0.0.1', '[::1]'].includes(hostname)) || `${username}${password}` !== '') refuseOption('secretScanning.keysUrl', rule)
   return url
 }
 
 function readPublicKeys (value: unknown): ReadonlyMap<string, PublicKey> {
   const keys = Object.entries(readMap('secretScanning.publicKeys', value)).map(([identifier, pem]) => {
+    if (!/^[\w-]{1,128}$/.test(identifier)) refuseOption('secretScanning.publicKeys', 'must name each key by 1 to 128 letters, digits, _ and -')
     const key = typeof pem === 'string' ? readPublicKey(pem) : null
     if (key === null) refuseOption(`secretScanning.publicKeys["${identifier}"]`, 'must be the public key of ECDSA on P-256, in PEM')
     return [identifier, key] as const

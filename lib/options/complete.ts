@@ -17,7 +17,7 @@ import type { SelfServeKeysOptions, StandardRouteSwitches } from './options.js'
 import { readSecretScanning, type CompleteSecretScanning } from './complete-secret-scanning.js'
 import type { Authorize } from './policy-options.js'
 import {
-  readBoolean, readDuration, readFunction, readInteger, readMethods, readObject, readOptionalObject, readString, readStrings,
+  lookAt, readBoolean, readDuration, readFunction, readInteger, readList, readMethods, readObject, readOptionalObject, readString, readText,
   refuseOption
 } from './reader.js'
 
@@ -73,18 +73,19 @@ const STORAGE_METHODS = [
 /** Node's timers take no more; longer intervals would fire at once. */
 const MAX_TIMER = 2_147_483_647
 const HEADER_NAME = /^[a-z0-9!#$%&'*+.^_`|~-]+$/
-/** Headers that HTTP itself needs, and the one that carries sessions. */
-const TAKEN_HEADERS: ReadonlySet<string> = new Set(['cookie', 'host', 'content-length', 'content-type', 'connection', 'transfer-encoding'])
+/** Headers that HTTP itself needs, the one that carries sessions, and the one that tells where a request comes from. */
+const TAKEN_HEADERS: ReadonlySet<string> = new Set(['cookie', 'origin', 'host', 'content-length', 'content-type', 'connection', 'transfer-encoding'])
 
 /** @throws INVALID_OPTION */
 export function completeOptions (options: SelfServeKeysOptions): CompleteOptions {
-  if ('prefix' in options) {
-    refuseOption('prefix', 'has no effect on this plugin (Fastify ignores it on fastify-plugin plugins); use routePrefix')
-  }
   const given = readObject('', options, [
+    'prefix',
     'session', 'storage', 'routePrefix', 'routes', 'headers', 'scopes', 'keys', 'policy', 'rateLimit', 'usage', 'audit',
     'authorize', 'onEvent', 'revocation', 'accountRoutes', 'cookieMutations', 'dashboard', 'secretScanning', 'openapi', 'realm', 'logBindings', 'clock', 'timeout'
   ])
+  if ('prefix' in given) {
+    refuseOption('prefix', 'has no effect on this plugin (Fastify ignores it on fastify-plugin plugins); use routePrefix')
+  }
   const scopeDescriptions = readScopeCatalogue(given.scopes)
   const scopes = new Set(scopeDescriptions.keys())
   const usage = readUsage(given.usage)
@@ -124,15 +125,15 @@ export function completeOptions (options: SelfServeKeysOptions): CompleteOptions
 function readSession (value: unknown): SessionResolver {
   const resolver = readMethods<SessionResolver>('session', value, ['bearer'])
   for (const name of ['cookie', 'token'] as const) {
-    if (resolver[name] !== undefined && typeof resolver[name] !== 'function') refuseOption(`session.${name}`, 'must be a function')
+    readFunction(`session.${name}`, lookAt(`session.${name}`, () => resolver[name]))
   }
   return resolver
 }
 
 function readHeaders (value: unknown): string[] {
   if (value === undefined) return ['x-api-key', 'authorization']
-  const lower = Array.isArray(value) ? value.map((name: unknown) => typeof name === 'string' ? name.toLowerCase() : name) : value
-  const names = readStrings('headers', lower, HEADER_NAME, 'must be the name of a header')
+  const names = readList('headers', value, (option, name) =>
+    readText(option, typeof name === 'string' ? name.toLowerCase() : name, HEADER_NAME, 'must be the name of a header'))
   if (names.length === 0) refuseOption('headers', 'must name at least one header')
   const taken = names.find((name) => TAKEN_HEADERS.has(name))
   if (taken !== undefined) refuseOption('headers', `must not name ${taken}: an API key is never read from there`)

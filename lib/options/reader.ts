@@ -1,11 +1,17 @@
-// Reads a value of a known type out of options, or throws INVALID_OPTION with the option's name. Nothing is coerced.
+// Reads a value of a known type out of options, once, or throws INVALID_OPTION with the option's name. Nothing is coerced.
 import { makeError } from '../errors.js'
+import * as members from '../members.js'
 import { isPlainObject } from '../plain-object.js'
 import { parseDuration } from '../time.js'
 
 /** @throws INVALID_OPTION */
-export function refuseOption (option: string, rule: string): never {
-  throw makeError('INVALID_OPTION', { message: `Option "${option}" ${rule}.`, details: { option } })
+export function refuseOption (option: string, rule: string, cause?: unknown): never {
+  throw makeError('INVALID_OPTION', { message: `Option "${option}" ${rule}.`, cause, details: { option } })
+}
+
+/** What `look` gives. It may run code of the host's, a getter or a function: what that throws is refused by name, as the cause. */
+export function lookAt<T> (option: string, look: () => T): T {
+  return members.lookAt(option, look, refuseOption)
 }
 
 /** Like readObject, for an object that may be left out. */
@@ -15,16 +21,29 @@ export function readOptionalObject (option: string, value: unknown, names: reado
 
 /** The members of an options object; refuses anything else and every member that is not one of `names`. */
 export function readObject (option: string, value: unknown, names: readonly string[]): Record<string, unknown> {
-  if (!isPlainObject(value)) refuseOption(option === '' ? 'options' : option, 'must be an object')
-  for (const name of Object.keys(value)) {
-    if (!names.includes(name)) refuseOption(option === '' ? name : `${option}.${name}`, 'is not an option')
-  }
-  return value
+  const [whole, nameOf] = option === '' ? ['options', (name: string) => name] as const : [option, (name: string) => `${option}.${name}`] as const
+  return members.readMembers(value, names, { whole, nameOf, unknown: 'is not an option', refuse: refuseOption })
 }
 
-/** An object whose member names are the host's to choose. */
+/** An object whose member names are the host's to choose. They may be secrets in the wrong place: no message of ours repeats them. */
 export function readMap (option: string, value: unknown): Record<string, unknown> {
-  return readObject(option, value, Object.keys(value ?? {}))
+  return lookAt(option, () => isPlainObject(value) ? { ...value } : refuseOption(option, 'must be an object'))
+}
+
+/** The items of a list, holes among them; `read` is told what each is called. */
+export function readList<T> (option: string, value: unknown, read: (name: string, item: unknown) => T): T[] {
+  if (!isList(option, value)) refuseOption(option, 'must be a list')
+  const items: T[] = []
+  const length = lookAt(option, () => value.length)
+  for (let place = 0; place < length; place++) {
+    const name = `${option}[${place}]`
+    items.push(read(name, lookAt(name, () => value[place])))
+  }
+  return items
+}
+
+export function isList (option: string, value: unknown): value is readonly unknown[] {
+  return lookAt(option, () => Array.isArray(value))
 }
 
 export function readBoolean (option: string, value: unknown, fallback: boolean): boolean {
@@ -64,9 +83,7 @@ export function readText (option: string, value: unknown, pattern: RegExp, rule:
 }
 
 export function readStrings (option: string, value: unknown, pattern: RegExp, rule: string): string[] {
-  if (!Array.isArray(value)) refuseOption(option, 'must be a list')
-  // Array.from visits holes too.
-  return Array.from(value, (item: unknown, place) => readText(`${option}[${place}]`, item, pattern, rule))
+  return readList(option, value, (name, item) => readText(name, item, pattern, rule))
 }
 
 export function readOneOf<T extends string> (option: string, value: unknown, fallback: T, allowed: readonly T[]): T {
@@ -82,9 +99,8 @@ export function readFunction<T> (option: string, value: unknown): T | null {
 
 /** An object with these methods, checked for being there and not called. */
 export function readMethods<T> (option: string, value: unknown, names: readonly string[]): T {
-  const methods = value as Record<string, unknown> | null
-  if (typeof methods !== 'object' || methods === null || names.some((name) => typeof methods[name] !== 'function')) {
-    refuseOption(option, `must be an object with ${names.map((name) => `${name}()`).join(', ')}`)
-  }
-  return methods as T
+  const has = (methods: object): boolean => lookAt(option, () => names.every((name) => typeof (methods as Record<string, unknown>)[name] === 'function'))
+  return typeof value === 'object' && value !== null && has(value)
+    ? value as T
+    : refuseOption(option, `must be an object with ${names.map((name) => `${name}()`).join(', ')}`)
 }
