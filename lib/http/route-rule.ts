@@ -36,8 +36,17 @@ export type RouteRuleConfig = boolean | RouteRule
 export function readRule (value: unknown, catalogue: ReadonlySet<string>): { rule: RouteRule | null, fault: string | null } {
   if (value === true) return { rule: {}, fault: null }
   if (value === false) return { rule: null, fault: null }
-  const fault = ruleFault(value, catalogue)
-  return fault === null ? { rule: value as RouteRule, fault } : { rule: null, fault }
+  const fault = faultIn(() => ruleFault(value, catalogue))
+  return fault === null ? { rule: { ...value as RouteRule }, fault } : { rule: null, fault }
+}
+
+/** A getter or a proxy may throw where it is looked at: what cannot be read is malformed like everything else. */
+function faultIn (look: () => string | null): string | null {
+  try {
+    return look()
+  } catch {
+    return 'it threw an error when it was read'
+  }
 }
 
 /** A scope is protected or it is not: `false`, which opens a single route, would open them all. */
@@ -102,12 +111,17 @@ function budgetOf (methods: readonly string[]): string {
   return methods.includes('GET') || methods.join() === 'HEAD' ? 'GET' : methods.join()
 }
 
+/** A hole is no item: `every` would pass over it, and whoever asks a key for what is in the list would ask for nothing. */
 function isListOf (value: unknown, isItem: (item: unknown) => boolean): boolean {
-  return Array.isArray(value) && value.length > 0 && value.every(isItem)
+  return Array.isArray(value) && value.length > 0 && value.findIndex((item) => !isItem(item)) === -1
 }
 
-/** What is wrong with a requirement of `verify()`, null if nothing is. Asked on each call: it makes nothing. */
+/** What is wrong with a requirement of `verify()`, null if nothing is. */
 export function requirementFault (requirement: unknown, catalogue: ReadonlySet<string>): string | null {
+  return faultIn(() => faultOfRequirement(requirement, catalogue))
+}
+
+function faultOfRequirement (requirement: unknown, catalogue: ReadonlySet<string>): string | null {
   if (!isPlainObject(requirement)) return 'it must be an object'
   for (const name of Object.keys(requirement)) {
     const member = requirement[name]
