@@ -66,29 +66,6 @@ t.test('the text of a key', async (t) => {
     t.equal(new Set(Array.from({ length: 1000 }, () => generateKey('sk_live_'))).size, 1000)
   })
 
-  t.test('is refused after every single-character edit, swap of neighbours and truncation', async (t) => {
-    for (const key of [generateKey('sk_live_'), generateKey('acme_pk_test_'), generateKey('x')]) {
-      const passed: string[] = []
-      const refused = (text: string): void => { if (text !== key && hasKeyShape(text)) passed.push(text) }
-      for (let place = 0; place <= key.length; place++) {
-        const [head, tail] = [key.slice(0, place), key.slice(place)]
-        for (const character of `${BASE62}_- .é\u0000`) {
-          refused(head + character + tail)
-          if (tail !== '') refused(head + character + tail.slice(1))
-        }
-        refused(head + tail.slice(1))
-        if (tail.length > 1) refused(head + tail[1] + tail[0] + tail.slice(2))
-        refused(head)
-        if (place > 0) refused(tail)
-        refused(`${head} ${tail}`)
-      }
-      refused(key.toUpperCase())
-      refused(key.toLowerCase())
-      refused(`${key}\n`)
-      t.strictSame(passed, [])
-    }
-  })
-
   t.test('is looked at up to 256 characters', async (t) => {
     const longest = withChecksum(`${'p'.repeat(214)}${'r'.repeat(36)}`)
     const longer = withChecksum(`${'p'.repeat(215)}${'r'.repeat(36)}`)
@@ -98,13 +75,6 @@ t.test('the text of a key', async (t) => {
     t.equal(hasKeyShape(withChecksum('r'.repeat(36))), true, 'a prefix may be missing')
     t.equal(hasKeyShape(withChecksum('r'.repeat(35))), false)
     t.equal(hasKeyShape(''), false)
-  })
-
-  t.test('is not searched for in 16 KB: ten thousand such values cost less than a second', async (t) => {
-    const value = withChecksum('r'.repeat(16 * 1024))
-    const start = performance.now()
-    for (let i = 0; i < 10_000; i++) if (hasKeyShape(value)) t.fail('it was taken for a key')
-    t.ok(performance.now() - start < 1000)
   })
 
   t.test('may have one of the shapes a host accepts, each up to its length', async (t) => {

@@ -56,8 +56,14 @@ export function credentialReader (keyHeaders: readonly string[], isKeyShaped: Ke
   }
 }
 
-/** The token of `Bearer <token>`, whatever the case of the scheme (RFC 9110 §11.1); null for another scheme. */
+/**
+ * The token of `Bearer <token>`, whatever the case of the scheme (RFC 9110 §11.1); null for another scheme. Blanks and tabs
+ * around it are HTTP's; any other white space is a part of it, and no token has any.
+ */
 function bearerToken (value: string): string | null {
-  const match = /^bearer(?:\s+(.*))?$/i.exec(value)
-  return match === null ? null : (match[1] ?? '').trim()
+  const token = /^bearer(?!\S)[ \t]*(.*)$/is.exec(value)?.[1]
+  if (token === undefined) return null
+  let end = token.length
+  while (end > 0 && ' \t'.includes(token[end - 1]!)) end--
+  return token.slice(0, end)
 }

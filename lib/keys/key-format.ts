@@ -53,7 +53,12 @@ export function generateKey (prefix: string): string {
 export function hasKeyShape (value: string): boolean {
   if (value.length < SECRET_LENGTH || value.length > MAX_LENGTH) return false
   const end = value.length - CHECKSUM_LENGTH
-  for (let i = value.length - SECRET_LENGTH; i < end; i++) {
+  const start = value.length - SECRET_LENGTH
+  // The checksum is of one byte a character: it cannot tell a letter from others that end in the same byte.
+  for (let i = 0; i < start; i++) {
+    if (value.charCodeAt(i) > 127) return false
+  }
+  for (let i = start; i < end; i++) {
     if (digitAt(value, i) === NO_DIGIT) return false
   }
   let claimed = 0
