@@ -1,6 +1,6 @@
-// Reads the members of what a caller hands in: each is right, or INVALID_REQUEST names it. Nothing is coerced.
+// Reads the members of what a caller hands in, once: each is right, or INVALID_REQUEST names it. Nothing is coerced.
 import { makeError, type SelfServeKeysError } from './errors.js'
-import { isPlainObject } from './plain-object.js'
+import * as members from './members.js'
 
 /** Characters of a name that is repeated whole. Those of ours are shorter. */
 const LONGEST_NAME = 40
@@ -21,14 +21,17 @@ export function refuseField (field: string, rule: string): never {
   throw wrongField(field, rule)
 }
 
-/** The members of an object; refuses anything else and every member that is not one of `names`. */
-export function readFields (value: unknown, names: readonly string[]): Record<string, unknown> {
-  if (!isPlainObject(value)) refuseField('input', 'must be an object')
-  const unknown = Object.keys(value).find((name) => !names.includes(name))
-  return unknown === undefined ? value : refuseField(unknown, 'is not known here')
+/** What `look` gives or refuses; what throws there is refused too. */
+export function lookAt<T> (field: string, look: () => T): T {
+  return members.lookAt(field, look, refuseField)
 }
 
-export function readOneOf<T extends string> (field: string, value: unknown, fallback: T, allowed: readonly T[]): T {
+/** The members of an object; refuses anything else and every member that is not one of `names`. @param what it is called */
+export function readFields (value: unknown, names: readonly string[], what = 'input'): Record<string, unknown> {
+  return members.readMembers(value, names, { whole: what, nameOf: (name) => name, unknown: 'is not known here', refuse: refuseField })
+}
+
+export function readOneOf<T extends string, F extends T | undefined> (field: string, value: unknown, fallback: F, allowed: readonly T[]): T | F {
   if (value === undefined) return fallback
   return allowed.includes(value as T) ? value as T : refuseField(field, `must be one of ${allowed.join(', ')}`)
 }

@@ -4,12 +4,12 @@ import { announcing, telling } from './audit/account-event.js'
 import { auditLog } from './audit/audit-log.js'
 import type { SelfServeKeys } from './http/self-serve-keys.js'
 import { effectivePolicy } from './keys/effective-policy.js'
-import { isAccountId } from './keys/actor.js'
+import { checkAccountId } from './keys/actor.js'
 import { keyOperations } from './keys/all-key-operations.js'
 import { keyCache } from './keys/key-cache.js'
 import { keyHasher } from './keys/key-hash.js'
 import { leakedKeys, type LeakedKeys } from './leaks/leaked-keys.js'
-import { refuseField } from './fields.js'
+import { readFields } from './fields.js'
 import { rehashQueue, type RehashQueue } from './keys/rehash-queue.js'
 import { versionedKeys } from './keys/versioned-keys.js'
 import { keyVerifier, type KeyVerifier } from './keys/verify-key.js'
@@ -86,11 +86,14 @@ export function servicesOf (settings: CompleteOptions, guarded: Storage, log: Lo
     operations: {
       keys,
       usage: {
-        async snapshot (accountId, { window = '24h' } = {}) {
+        async snapshot (accountId, options = {}) {
+          checkAccountId(accountId)
+          const { window } = readFields(options, ['window'])
           await recorder?.flush()
           return await usageSnapshot({ storage, limiter, policies, clock }, accountId, window)
         },
         async ofKey (accountId, publicId) {
+          checkAccountId(accountId)
           await recorder?.flush()
           return await keyUsage({ storage, clock }, accountId, publicId)
         }
@@ -98,12 +101,18 @@ export function servicesOf (settings: CompleteOptions, guarded: Storage, log: Lo
       sites: siteOperations({ storage, policies, clock, wording, announce }),
       audit: auditLog({ storage, clock }),
       policy: {
-        of: async (accountId) => await effectivePolicy({ storage, policies, clock, settings: keySettings }, accountId),
-        invalidate: forgetting.policy
+        async of (accountId) {
+          checkAccountId(accountId)
+          return await effectivePolicy({ storage, policies, clock, settings: keySettings }, accountId)
+        },
+        invalidate (accountId) {
+          checkAccountId(accountId)
+          forgetting.policy(accountId)
+        }
       },
       accounts: {
         async erase (accountId) {
-          if (!isAccountId(accountId)) refuseField('accountId', 'must be an account id')
+          checkAccountId(accountId)
           while (await storage.eraseAccount(accountId, ERASE_STEP) > 0) await nextTurn()
           forgetting.policy(accountId)
           tell({ type: 'account.erased', accountId, entry: null })

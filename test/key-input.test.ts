@@ -333,14 +333,15 @@ t.test('metadata is a copy of a JSON object of at most 4096 bytes', async (t) =>
   }
   const circle: Record<string, unknown> = {}
   circle.self = circle
-  for (const value of [circle, { n: 1n }, { toJSON: () => undefined }]) {
+  for (const value of [circle, { n: 1n }, { toJSON: () => undefined }, { toJSON: () => 'text' }, { toJSON: () => [] }, { toJSON () { throw new Error('no') } }]) {
     t.throws(() => readMetadata(value), { ...invalid('metadata'), message: 'metadata: must be what JSON can hold' })
   }
 })
 
 t.test('members of an input are known by name, or named', async (t) => {
   const given = { label: 'x' }
-  t.equal(readFields(given, ['label', 'scopes']), given)
+  t.same(readFields(given, ['label', 'scopes']), given)
+  t.not(readFields(given, ['label']), given, 'a copy')
   for (const name of ['accountId', 'metadata', 'isDefault', 'toString', 'constructor', 'Label']) {
     t.throws(() => readFields({ label: 'x', [name]: undefined }, ['label']), { ...invalid(name), message: `${name}: is not known here` })
   }

@@ -1,5 +1,5 @@
 // The audit log of an account: what its owner may read of it, and the host's own entries in it.
-import { auditBy, checkActor, type Actor } from '../keys/actor.js'
+import { auditBy, checkAccountId, checkActor, type Actor } from '../keys/actor.js'
 import { isText, readFields, refuseField } from '../fields.js'
 import type { Storage } from '../storage/storage.js'
 import { toIso, type Clock } from '../time.js'
@@ -72,6 +72,7 @@ export interface AuditLog {
 export function auditLog ({ storage, clock }: { storage: Pick<Storage, 'listAudit' | 'recordAudit'>, clock: Clock }): AuditLog {
   return {
     async list (accountId, options = {}) {
+      checkAccountId(accountId)
       const { limit = DEFAULT_LIMIT, offset = 0, action, search } = readFields(options, ['limit', 'offset', 'action', 'search'])
       const page = { limit: readCount('limit', limit, 1, MAX_LIMIT), offset: readCount('offset', offset, 0, Number.MAX_SAFE_INTEGER) }
       const { entries, total } = await storage.listAudit({

@@ -1,7 +1,7 @@
 // What the standard account routes answer: nothing else leaves them.
 import { Type, type TSchema } from '@sinclair/typebox'
 import { ACCESSES, ENVIRONMENTS, STATUSES } from '../keys/api-key.js'
-import { WINDOWS } from '../usage/windows.js'
+import { USAGE_WINDOWS } from '../usage/windows.js'
 
 /** What we answer: text from a list, said in the way OpenAPI tools read best. */
 const text = <T extends string>(values: readonly T[]) => Type.String({ enum: [...values] })
@@ -133,7 +133,7 @@ export const KeyUsageAnswer = Type.Object({
 })
 
 export const UsageAnswer = Type.Object({
-  window: text(Object.keys(WINDOWS)),
+  window: text(USAGE_WINDOWS),
   windowStart: Time,
   windowEnd: Time,
   totalRequests: Count,

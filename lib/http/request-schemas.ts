@@ -1,7 +1,7 @@
 // What the standard account routes take.
 import { Type } from '@sinclair/typebox'
 import { ACCESSES, ENVIRONMENTS, STATUSES } from '../keys/api-key.js'
-import { WINDOWS } from '../usage/windows.js'
+import { USAGE_WINDOWS } from '../usage/windows.js'
 import { nullable } from './answer-schemas.js'
 
 /** Checked to be one of these. */
@@ -57,7 +57,7 @@ export const ListQuery = Type.Object({
 }, { additionalProperties: false })
 
 export const UsageQuery = Type.Object({
-  window: Type.Optional(oneOf(Object.keys(WINDOWS) as Array<keyof typeof WINDOWS>))
+  window: Type.Optional(oneOf(USAGE_WINDOWS))
 }, { additionalProperties: false })
 
 export const AuditQuery = Type.Object({

@@ -1,6 +1,6 @@
 // Who acts, for which account: the first argument of every operation that changes something.
 import type { AuditBy } from '../audit/audit-entry.js'
-import { refuseField } from '../fields.js'
+import { isText, lookAt, refuseField } from '../fields.js'
 
 /** `actorOf(request)` makes it from a request; a host's own jobs write `{ accountId, credential: 'host' }`. */
 export interface Actor {
@@ -25,13 +25,36 @@ export function isAccountId (id: unknown): id is string {
     id.isWellFormed() && id.trim() === id && !/[\u0000-\u001f\u007f-\u009f]/.test(id)
 }
 
+/** @throws INVALID_REQUEST */
+export function checkAccountId (accountId: unknown): asserts accountId is string {
+  if (!isAccountId(accountId)) refuseField('accountId', 'must be an account id')
+}
+
+/** Is this who acts for an account: an id, and perhaps a name? */
+export function isPerson (value: unknown): boolean {
+  if (typeof value !== 'object' || value === null || !('id' in value)) return false
+  const { id, name } = value as { id: unknown, name?: unknown }
+  return typeof id === 'string' && (name === undefined || typeof name === 'string')
+}
+
 const CREDENTIALS: ReadonlySet<string> = new Set(['bearer', 'cookie', 'api_key', 'host'] satisfies Array<Actor['credential']>)
 
-/** @throws INVALID_REQUEST if the actor names no account, or a key that acts without its id */
-export function checkActor ({ accountId, credential, apiKey }: Actor): void {
+/** @throws INVALID_REQUEST if the actor names no account, or a key that acts without its id, or has what an audit entry cannot hold */
+export function checkActor (by: Actor): void {
+  if (typeof by !== 'object' || by === null) refuseField('by', 'must be an actor, such as { accountId, credential: \'host\' }')
+  lookAt('by', () => { checkMembers(by) })
+}
+
+function checkMembers ({ accountId, credential, actor, apiKey, ip, requestId }: Actor): void {
   if (!isAccountId(accountId)) refuseField('by.accountId', 'must be an account id')
   if (!CREDENTIALS.has(credential)) refuseField('by.credential', `must be one of ${[...CREDENTIALS].join(', ')}`)
-  if ((credential === 'api_key') !== (apiKey !== undefined)) refuseField('by.apiKey', 'must be the public id of the key that acts, beside the credential api_key alone')
+  if (credential === 'api_key' ? typeof apiKey !== 'string' : apiKey !== undefined) {
+    refuseField('by.apiKey', 'must be the public id of the key that acts, beside the credential api_key alone')
+  }
+  if (actor !== undefined && !lookAt('by.actor', () => isPerson(actor))) refuseField('by.actor', 'must have an id, and may have a name, both text')
+  for (const [name, value] of Object.entries({ ip, requestId })) {
+    if (value !== undefined && !isText(value, MAX_ID)) refuseField(`by.${name}`, `must be text of at most ${MAX_ID} characters`)
+  }
 }
 
 /** The actor as the audit log keeps it: the person, or the key. An account without a person acts by itself. */

@@ -78,8 +78,8 @@ export interface IdentifiedKey {
 export type NewKey = Omit<StoredKey, 'sequence' | 'ref' | 'lastUsedAt' | 'retiresAt' | 'revokedAt' | 'revokedReason'>
 
 /** Has this text the form of a public id? What has not is no key's, and is never looked up. */
-export function isPublicId (text: string): boolean {
-  return /^key_[0-9A-HJKMNP-TV-Z]{26}$/.test(text)
+export function isPublicId (value: unknown): value is string {
+  return typeof value === 'string' && /^key_[0-9A-HJKMNP-TV-Z]{26}$/.test(value)
 }
 
 /** The status at `now`: the first that holds of revoked, expired, disabled, retiring, active. A clock that is no number ends keys. */

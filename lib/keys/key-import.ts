@@ -19,7 +19,8 @@ export interface KeyImportParts {
 
 export function keyImport ({ storage, settings, view, operation }: KeyImportParts): Pick<KeyOperations, 'importHashed'> {
   return {
-    async importHashed (by, input, { metadata = null } = {}) {
+    async importHashed (by, input, host = {}) {
+      const { metadata = null } = readFields(host, ['metadata'], 'host')
       const given = readFields(input, [
         'hash', 'label', 'environment', 'access', 'scopes', 'allowedOrigins', 'allowedIps', 'expiresAt', 'createdAt', 'prefix',
         'first8', 'last4', 'disabledBy'
@@ -50,7 +51,7 @@ export function keyImport ({ storage, settings, view, operation }: KeyImportPart
           ...creatorOf(by),
           disabledBy: given.disabledBy === undefined || given.disabledBy === null
             ? null
-            : readOneOf<'account' | 'host'>('disabledBy', given.disabledBy, 'host', ['account', 'host']),
+            : readOneOf('disabledBy', given.disabledBy, 'host', ['account', 'host'] as const),
           metadata: readMetadata(metadata),
           createdAt: given.createdAt === undefined ? now : readTime('createdAt', given.createdAt) ?? now,
           expiresAt: given.expiresAt === undefined ? null : readTime('expiresAt', given.expiresAt),

@@ -1,6 +1,6 @@
 // Reads what somebody asks for a key: each part is right, or INVALID_REQUEST names it. Nothing is coerced.
 import { makeError } from '../errors.js'
-import { isText, refuseField } from '../fields.js'
+import { isText, lookAt, refuseField } from '../fields.js'
 import { isPlainObject } from '../plain-object.js'
 import type { Metadata } from '../register.js'
 import { parseTime, shorterOf, toIso } from '../time.js'
@@ -28,16 +28,18 @@ export function readLabel (value: unknown): string {
  */
 export function readScopes (value: unknown, catalogue: ReadonlySet<string>, grantable: readonly string[] | null): string[] | null {
   if (value === null) return null
-  if (!Array.isArray(value) || value.length === 0) refuseField('scopes', 'must be a list of at least one scope, or null for all')
-  // Array.from visits holes too.
-  const scopes = Array.from(value, (scope: unknown, place) => {
-    if (typeof scope !== 'string' || !catalogue.has(scope)) refuseField(`scopes.${place}`, 'is not a scope of this API')
-    if (grantable !== null && !grantable.includes(scope)) {
-      throw makeError('FORBIDDEN', { message: `scopes.${place}: this account may not grant ${scope}` })
-    }
-    return scope
+  return lookAt('scopes', () => {
+    if (!Array.isArray(value) || value.length === 0) refuseField('scopes', 'must be a list of at least one scope, or null for all')
+    // Array.from visits holes too.
+    const scopes = Array.from(value, (scope: unknown, place) => {
+      if (typeof scope !== 'string' || !catalogue.has(scope)) refuseField(`scopes.${place}`, 'is not a scope of this API')
+      if (grantable !== null && !grantable.includes(scope)) {
+        throw makeError('FORBIDDEN', { message: `scopes.${place}: this account may not grant ${scope}` })
+      }
+      return scope
+    })
+    return [...new Set(scopes)]
   })
-  return [...new Set(scopes)]
 }
 
 export function readOrigins (value: unknown): string[] {
@@ -50,8 +52,10 @@ export function readRanges (value: unknown): string[] {
 
 function readEntries (field: string, value: unknown, parse: (text: unknown) => string | null, rule: string): string[] {
   if (value === undefined) return []
-  if (!Array.isArray(value) || value.length > MAX_ENTRIES) refuseField(field, `must be a list of at most ${MAX_ENTRIES}`)
-  return [...new Set(Array.from(value, (entry: unknown, place) => parse(entry) ?? refuseField(`${field}.${place}`, rule)))]
+  return lookAt(field, () => {
+    if (!Array.isArray(value) || value.length > MAX_ENTRIES) refuseField(field, `must be a list of at most ${MAX_ENTRIES}`)
+    return [...new Set(Array.from(value, (entry: unknown, place) => parse(entry) ?? refuseField(`${field}.${place}`, rule)))]
+  })
 }
 
 export interface ExpiryRules {
@@ -82,7 +86,9 @@ export function readTime (field: string, value: unknown): number | null {
 export function readMetadata (value: unknown): Metadata | null {
   if (value === null) return null
   if (!isPlainObject(value)) refuseField('metadata', 'must be an object or null')
-  const json = jsonOf(value) ?? refuseField('metadata', 'must be what JSON can hold')
+  const json = jsonOf(value)
+  // A toJSON() of its own may make it something else.
+  if (json === undefined || !json.startsWith('{')) refuseField('metadata', 'must be what JSON can hold')
   if (Buffer.byteLength(json) > MAX_METADATA) refuseField('metadata', `must not be more than ${MAX_METADATA} bytes of JSON`)
   return JSON.parse(json) as Metadata
 }

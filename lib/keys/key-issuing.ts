@@ -68,7 +68,8 @@ export function keyIssuing ({ storage, settings, hasher, view, operation }: KeyI
       return await issued(by, outcome, policy, plaintext)
     },
 
-    async issue (by, input, { metadata = null, idempotencyKey } = {}) {
+    async issue (by, input, host = {}) {
+      const { metadata = null, idempotencyKey } = readFields(host, ['metadata', 'idempotencyKey'], 'host')
       const given = readFields(input, ['label', 'environment', 'access', 'scopes', 'allowedOrigins', 'allowedIps', 'expiresAt'])
       const label = readLabel(given.label)
       const environment = readOneOf('environment', given.environment, defaultKey.environment, ENVIRONMENTS)

@@ -2,7 +2,7 @@
 import { NO_POLICY } from '../policy/account-policy.js'
 import type { KeyLimiter } from '../rate-limit/key-limiter.js'
 import type { Storage } from '../storage/storage.js'
-import { creatorIdOf } from './actor.js'
+import { checkActor, creatorIdOf } from './actor.js'
 import type { OperationContext } from './operation-context.js'
 import type { UpdateKeyInput } from './key-changes.js'
 import { readFields, readOneOf, refuseField } from '../fields.js'
@@ -46,7 +46,9 @@ export function keyManagement ({ storage, settings, view, operation, limiter }: 
       return await view.show(committed(by, outcome, policy).key!, policy)
     },
 
-    async update (by, publicId, input, { metadata } = {}) {
+    async update (by, publicId, input, host = {}) {
+      checkActor(by)
+      const { metadata } = readFields(host, ['metadata'], 'host')
       const given = readFields(input, ['label', 'scopes', 'allowedOrigins', 'allowedIps', 'enabled'])
       const { enabled } = given
       if (enabled !== undefined && typeof enabled !== 'boolean') refuseField('enabled', 'must be true or false')
@@ -83,9 +85,10 @@ export function keyManagement ({ storage, settings, view, operation, limiter }: 
     },
 
     async revokeAll (by, options = {}) {
-      const { actorId } = readFields(options, ['actorId'])
+      const given = readFields(options, ['actorId'])
+      const { actorId } = given
       // An id that somebody forgot to look up must not end every key.
-      const ofOne = 'actorId' in options
+      const ofOne = 'actorId' in given
       if (ofOne && typeof actorId !== 'string') refuseField('actorId', 'must be text')
       const outcome = await storage.revokeKeys({
         ...contextOf(by, NO_POLICY), accountId: by.accountId, reason: 'revoked', creatorId: ofOne ? creatorIdOf(actorId as string) : null

@@ -2,8 +2,9 @@
 import { makeError } from '../errors.js'
 import type { Storage } from '../storage/storage.js'
 import type { Clock } from '../time.js'
+import { checkAccountId } from './actor.js'
 import { ENVIRONMENTS, isPublicId, STATUSES } from './api-key.js'
-import { readOneOf, refuseField } from '../fields.js'
+import { readFields, readOneOf, refuseField } from '../fields.js'
 import type { KeyOperations } from './key-operations.js'
 import type { KeyView } from './key-view.js'
 
@@ -18,18 +19,18 @@ export interface KeyReadsParts {
 
 export function keyReads ({ storage, view, clock }: KeyReadsParts): Pick<KeyOperations, 'list' | 'get' | 'find' | 'count'> {
   return {
-    async list (accountId, { environment, status, before } = {}) {
-      if (environment !== undefined) readOneOf('environment', environment, 'live', ENVIRONMENTS)
-      if (status !== undefined) readOneOf('status', status, 'active', STATUSES)
-      const start = before === undefined || before === 'start' ? before : { publicId: before }
-      const page = typeof start === 'object' && !isPublicId(start.publicId)
-        ? null
-        : await storage.listKeys({ accountId, now: clock.now(), environment, status, before: start, limit: PAGE })
+    async list (accountId, options = {}) {
+      checkAccountId(accountId)
+      const { environment, status, before } = readFields(options, ['environment', 'status', 'before'])
+      const filter = { environment: readOneOf('environment', environment, undefined, ENVIRONMENTS), status: readOneOf('status', status, undefined, STATUSES) }
+      const start = before === undefined || before === 'start' ? before : isPublicId(before) ? { publicId: before } : null
+      const page = start === null ? null : await storage.listKeys({ accountId, now: clock.now(), ...filter, before: start, limit: PAGE })
       if (page === null) refuseField('before', 'is not a key of this account')
       return { apiKeys: await view.showAll(accountId, page.keys), truncated: page.before !== null, before: page.before }
     },
 
     async get (accountId, publicId) {
+      checkAccountId(accountId)
       const key = isPublicId(publicId) ? await storage.getKey(accountId, publicId) : null
       if (key === null) throw makeError('API_KEY_NOT_FOUND', {})
       return (await view.showAll(accountId, [key]))[0]!
@@ -41,6 +42,7 @@ export function keyReads ({ storage, view, clock }: KeyReadsParts): Pick<KeyOper
     },
 
     async count (accountId) {
+      checkAccountId(accountId)
       return await storage.countKeys(accountId, clock.now())
     }
   }

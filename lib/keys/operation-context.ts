@@ -74,6 +74,7 @@ export function operationContext ({ storage, settings, policies, clock, wording,
     },
 
     async keyOf (by, publicId) {
+      checkActor(by)
       const key = await storage.getKey(by.accountId, knownId(publicId))
       if (key === null) throw makeError('API_KEY_NOT_FOUND', {})
       return key

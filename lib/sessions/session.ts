@@ -1,6 +1,6 @@
 // Who is signed in: the port through which the host's own auth answers, and the check of its answers.
 import type { FastifyBaseLogger } from 'fastify'
-import { isAccountId } from '../keys/actor.js'
+import { isAccountId, isPerson } from '../keys/actor.js'
 import type { Profile } from '../register.js'
 
 /** The owner of keys, as the host's session names it. */
@@ -56,9 +56,7 @@ export interface SessionResolver {
 export function isAccount (answer: unknown): answer is Account {
   if (!isObject(answer) || !isAccountId(answer.id)) return false
   const { actor, profile } = answer
-  return (actor === undefined || (isObject(actor) && typeof actor.id === 'string' &&
-      (actor.name === undefined || typeof actor.name === 'string'))) &&
-    (profile === undefined || isObject(profile))
+  return (actor === undefined || isPerson(actor)) && (profile === undefined || isObject(profile))
 }
 
 /** Is this answer a token that an `Authorization` header can carry? */

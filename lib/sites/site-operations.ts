@@ -2,7 +2,7 @@
 import type { Audited, StoredAuditEntry, Wording } from '../audit/audit-entry.js'
 import { ulid } from '../crypto.js'
 import { makeError } from '../errors.js'
-import { auditBy, checkActor, type Actor } from '../keys/actor.js'
+import { auditBy, checkAccountId, checkActor, type Actor } from '../keys/actor.js'
 import { refuseField } from '../fields.js'
 import { parseOrigin } from '../keys/origins.js'
 import type { Policies } from '../policy/policies.js'
@@ -50,6 +50,7 @@ export function siteOperations ({ storage, policies, clock, wording, announce }:
 
   return {
     async list (accountId) {
+      checkAccountId(accountId)
       const sites = await storage.listSites(accountId, PAGE + 1)
       return { sites: sites.slice(0, PAGE).map(toSite), truncated: sites.length > PAGE }
     },
@@ -72,7 +73,7 @@ export function siteOperations ({ storage, policies, clock, wording, announce }:
 
     async remove (by, siteId) {
       checkActor(by)
-      const known = /^site_[0-9A-HJKMNP-TV-Z]{26}$/.test(siteId)
+      const known = typeof siteId === 'string' && /^site_[0-9A-HJKMNP-TV-Z]{26}$/.test(siteId)
       const outcome = known
         ? await storage.removeSite({ accountId: by.accountId, siteId, ...contextOf(by, clock.now()) })
         : null

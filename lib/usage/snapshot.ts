@@ -1,5 +1,5 @@
 // The usage snapshot: what a customer sees of a window of time. An operational view, not a bill.
-import { makeError } from '../errors.js'
+import { readOneOf } from '../fields.js'
 import { statusOf, type Environment, type KeyStatus, type RateLimitState } from '../keys/api-key.js'
 import type { Policies } from '../policy/policies.js'
 import type { KeyLimiter } from '../rate-limit/key-limiter.js'
@@ -7,7 +7,7 @@ import type { Scope } from '../register.js'
 import { SLOT_MS } from '../storage/slots.js'
 import type { RecordedEvent, Storage } from '../storage/storage.js'
 import { toIso, toIsoOrNull, type Clock } from '../time.js'
-import { slotsOf, WINDOWS, type UsageWindow } from './windows.js'
+import { slotsOf, USAGE_WINDOWS, type UsageWindow } from './windows.js'
 
 const PER_KEY = 100
 const RECENT = 50
@@ -74,11 +74,9 @@ export interface UsageSnapshotParts {
 
 /** Reads what was flushed: the caller flushes this instance's buffer first. */
 export async function usageSnapshot (
-  { storage, limiter, policies, clock }: UsageSnapshotParts, accountId: string, window: UsageWindow
+  { storage, limiter, policies, clock }: UsageSnapshotParts, accountId: string, asked: unknown
 ): Promise<UsageSnapshot> {
-  if (!Object.hasOwn(WINDOWS, window)) {
-    throw makeError('INVALID_REQUEST', { message: `window: must be one of ${Object.keys(WINDOWS).join(', ')}`, details: { field: 'window' } })
-  }
+  const window = readOneOf('window', asked, '24h', USAGE_WINDOWS)
   const now = clock.now()
   const { unit, start, end } = slotsOf(window, now)
   // One more than is shown tells whether there are more.

@@ -10,6 +10,7 @@ export const WINDOWS = {
 } as const satisfies Record<string, { unit: SlotUnit, slots: number }>
 
 export type UsageWindow = keyof typeof WINDOWS
+export const USAGE_WINDOWS = Object.keys(WINDOWS) as readonly UsageWindow[]
 
 export interface SlotRange {
   readonly unit: SlotUnit
