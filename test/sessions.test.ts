@@ -8,7 +8,7 @@ import Database, { type Database as Handle } from 'better-sqlite3'
 import type { FastifyInstance } from 'fastify'
 import { errors, exportJWK, generateKeyPair, SignJWT, UnsecuredJWT, type JWK, type JWTPayload } from 'jose'
 import t, { type Test } from 'tap'
-import type { Account, SessionAsk, SessionResolver } from '../lib/index.js'
+import { isSelfServeKeysError, type Account, type SessionAsk, type SessionResolver } from '../lib/index.js'
 import { betterAuthSession, type BetterAuthSession, type BetterAuthSessionOptions } from '../lib/sessions/better-auth.js'
 import { jwtSession, type JwtSessionOptions } from '../lib/sessions/jwt.js'
 import { isAccountId } from '../lib/keys/actor.js'
@@ -437,7 +437,7 @@ t.test('jwtSession', async (t) => {
   })
 
   t.test('says at the start what its options leave open', async (t) => {
-    const EITHER = 'jwtSession: give either "jwks" or "secret".'
+    const EITHER = 'jwtSession: "jwks" or "secret" must be given, and not both.'
     const LENGTH = 'jwtSession: "secret" must be text of at least 32 characters.'
     const ALGORITHMS = 'jwtSession: "algorithms" must name what is allowed: HS256 and the like for "secret", RS256 and the like for "jwks".'
     const jwks = { jwks: 'https://login.example.com/jwks', issuer: ISSUER, audience: AUDIENCE, algorithms: ['RS256'] }
@@ -452,17 +452,23 @@ t.test('jwtSession', async (t) => {
       [{ ...shared, algorithms: ['HS256', 'none'] }, ALGORITHMS],
       [{ ...shared, algorithms: ['HS256', 'RS256'] }, ALGORITHMS],
       [{ ...shared, algorithms: [1] }, ALGORITHMS],
+      [{ ...shared, algorithms: ['HS256 '] }, ALGORITHMS],
+      [{ ...jwks, algorithms: ['RS256', 'rs256'] }, ALGORITHMS],
       [{ ...jwks, algorithms: ['none'] }, ALGORITHMS],
       [{ ...jwks, algorithms: ['RS256', 'HS256'] }, ALGORITHMS],
       [{ ...shared, issuer: undefined }, 'jwtSession: "issuer" must be a string.'],
       [{ ...shared, issuer: '' }, 'jwtSession: "issuer" must be a string.'],
       [{ ...shared, audience: ['a'] }, 'jwtSession: "audience" must be a string.'],
-      [{ ...jwks, jwks: 'not a url' }, 'Invalid URL']
+      [{ ...shared, algorithms: new Array(1) }, ALGORITHMS],
+      ...['not a url', '/jwks', 5, null, {}].map((url): [Record<string, unknown>, string] => [{ ...jwks, jwks: url }, 'jwtSession: "jwks" must be a URL or a function.']),
+      ...['', 'a b', 'a=b', 'a;b', 5, null].map((cookie): [Record<string, unknown>, string] => [{ ...shared, cookie }, 'jwtSession: "cookie" must be the name of a cookie.']),
+      [{ ...shared, account: 'u1' }, 'jwtSession: "account" must be a function.'],
+      [{ ...shared, jwksUri: 'https://login.example.com/jwks' }, 'jwtSession: "jwksUri" is not an option.']
     ]
     for (const [options, message] of table) {
       t.throws(() => jwtSession(options as unknown as JwtSessionOptions), { message }, JSON.stringify(options))
       try { jwtSession(options as unknown as JwtSessionOptions) } catch (error) {
-        t.ok(error instanceof TypeError)
+        t.ok(isSelfServeKeysError(error, 'INVALID_OPTION'))
         t.notMatch((error as Error).message, SECRET.slice(0, 31))
       }
     }

@@ -1,5 +1,5 @@
 // Counts rate limits in this process, by a clock that never steps back. Bounded.
-import { makeError } from '../errors.js'
+import { readPart } from '../part-options.js'
 import { systemClock, type Clock } from '../time.js'
 import { decide, NONE, stateOf, type Window } from './decision.js'
 import type { Bucket, Consumed, LimitState, RateLimitStore } from './rate-limit.js'
@@ -27,10 +27,8 @@ export interface MemoryRateLimitStore extends RateLimitStore {
 }
 
 /** The store that counts where no other is named: by instance, so that two of them admit twice as many. @throws INVALID_OPTION */
-export function memoryRateLimitStore ({ maxBuckets = 200_000, clock = systemClock }: MemoryRateLimitStoreOptions = {}): MemoryRateLimitStore {
-  if (!Number.isSafeInteger(maxBuckets) || maxBuckets < 1) {
-    throw makeError('INVALID_OPTION', { message: 'memoryRateLimitStore: "maxBuckets" must be an integer from 1.', details: { option: 'maxBuckets' } })
-  }
+export function memoryRateLimitStore (options: MemoryRateLimitStoreOptions = {}): MemoryRateLimitStore {
+  const { maxBuckets, clock } = readOptions(options)
   const held = new Map<string, Held>()
   let sweptAt = -Infinity
 
@@ -91,6 +89,12 @@ export function memoryRateLimitStore ({ maxBuckets = 200_000, clock = systemCloc
       for (const { id } of buckets) held.delete(id)
     }
   }
+}
+
+function readOptions (options: MemoryRateLimitStoreOptions): Required<MemoryRateLimitStoreOptions> {
+  const { given: { maxBuckets = 200_000, clock }, refuse, methodsOf } = readPart('memoryRateLimitStore', options, ['maxBuckets', 'clock'])
+  if (!Number.isSafeInteger(maxBuckets) || (maxBuckets as number) < 1) refuse('maxBuckets', 'must be an integer from 1')
+  return { maxBuckets: maxBuckets as number, clock: clock === undefined ? systemClock : methodsOf('clock', ['monotonic']) }
 }
 
 function windowOf (held: Held | undefined, now: number): Window {

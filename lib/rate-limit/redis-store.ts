@@ -1,5 +1,6 @@
 // Counts rate limits in Redis, for any number of instances: one script a call, one round trip, the server's clock.
 import { scriptDigest } from '../crypto.js'
+import { readPart } from '../part-options.js'
 import { answerOf, checkConnected } from '../redis-connection.js'
 import { decide, stateOf, type Window } from './decision.js'
 import type { Bucket, RateLimitStore } from './rate-limit.js'
@@ -53,8 +54,11 @@ end
 return windows`
 const DIGEST = scriptDigest(SCRIPT)
 
-/** The store for several instances: `rateLimit: { limits, store: redisRateLimitStore({ client: new Redis() }) }`. */
-export function redisRateLimitStore ({ client, prefix = 'self-serve-keys:' }: RedisRateLimitStoreOptions): RateLimitStore {
+/** The store for several instances: `rateLimit: { limits, store: redisRateLimitStore({ client: new Redis() }) }`. @throws INVALID_OPTION */
+export function redisRateLimitStore (options: RedisRateLimitStoreOptions): RateLimitStore {
+  const { given: { prefix = 'self-serve-keys:' }, refuse, methodsOf } = readPart('redisRateLimitStore', options, ['client', 'prefix'])
+  const client = methodsOf<RedisClient>('client', ['evalsha', 'eval', 'del'])
+  if (typeof prefix !== 'string') refuse('prefix', 'must be text')
   // The part in braces says where a cluster keeps a counter. It begins with a letter: an empty one would be none.
   const nameOf = ({ id, owner }: Bucket): string => `${prefix}{a:${owner}}:${id}`
 

@@ -1,11 +1,11 @@
 // What the channels have in common: a connection that listens, tried out again and again, and replaced when it breaks.
 import { setTimeout as sleep } from 'node:timers/promises'
-import { makeError } from '../errors.js'
+import type { PartOptions } from '../part-options.js'
 import { within } from '../time.js'
 import type { ChannelListener, RevocationChannel } from './channel.js'
 
 /** ms between two trials, and ms that an answer may take: a connection that was cut does not say so by itself. */
-export const HEARTBEAT = 5000
+const HEARTBEAT = 5000
 /** ms before a connection that broke is replaced. */
 const PAUSE = 500
 
@@ -87,9 +87,9 @@ async function wait (ms: number, signal: AbortSignal): Promise<void> {
   await sleep(ms, undefined, { ref: false, signal }).catch(() => {})
 }
 
-/** @throws INVALID_OPTION */
-export function checkHeartbeat (channel: string, heartbeat: number): void {
-  if (!Number.isSafeInteger(heartbeat) || heartbeat < 10 || heartbeat > 3_600_000) {
-    throw makeError('INVALID_OPTION', { message: `${channel}: "heartbeat" must be an integer from 10 to 3600000 (ms).`, details: { option: 'heartbeat' } })
-  }
+/** ms */
+export function readHeartbeat ({ given: { heartbeat = HEARTBEAT }, refuse }: PartOptions): number {
+  return Number.isSafeInteger(heartbeat) && (heartbeat as number) >= 10 && (heartbeat as number) <= 3_600_000
+    ? heartbeat as number
+    : refuse('heartbeat', 'must be an integer from 10 to 3600000 (ms)')
 }

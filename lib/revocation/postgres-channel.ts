@@ -1,7 +1,7 @@
 // The revocation channel over Postgres: LISTEN on a connection of its own, NOTIFY over the pool.
-import { makeError } from '../errors.js'
+import { readPart } from '../part-options.js'
 import type { RevocationChannel } from './channel.js'
-import { checkHeartbeat, HEARTBEAT, listeningChannel } from './listening-channel.js'
+import { listeningChannel, readHeartbeat } from './listening-channel.js'
 
 /** What is used of pg's `Pool`. */
 export interface PostgresPool {
@@ -30,11 +30,12 @@ export interface PostgresChannelOptions {
 }
 
 /** `revocation: { maxDelay, channel: postgresChannel({ pool }) }`. @throws INVALID_OPTION */
-export function postgresChannel ({ pool, name = 'self_serve_keys', heartbeat = HEARTBEAT }: PostgresChannelOptions): RevocationChannel {
-  if (typeof name !== 'string' || !/^[a-z_][a-z0-9_]{0,62}$/.test(name)) {
-    throw makeError('INVALID_OPTION', { message: 'postgresChannel: "name" must be 1 to 63 lower-case letters, digits and _.', details: { option: 'name' } })
-  }
-  checkHeartbeat('postgresChannel', heartbeat)
+export function postgresChannel (options: PostgresChannelOptions): RevocationChannel {
+  const part = readPart('postgresChannel', options, ['pool', 'name', 'heartbeat'])
+  const pool = part.methodsOf<PostgresPool>('pool', ['connect', 'query'])
+  const { name = 'self_serve_keys' } = part.given
+  if (typeof name !== 'string' || !/^[a-z_][a-z0-9_]{0,62}$/.test(name)) part.refuse('name', 'must be 1 to 63 lower-case letters, digits and _')
+  const heartbeat = readHeartbeat(part)
   return listeningChannel({
     heartbeat,
     async connect (broken) {

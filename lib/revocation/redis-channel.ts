@@ -1,9 +1,9 @@
 // The revocation channel over Redis: publish and subscribe.
-import { makeError } from '../errors.js'
+import { readPart, type PartOptions } from '../part-options.js'
 import { answerOf, bareError, checkConnected } from '../redis-connection.js'
 import { within } from '../time.js'
 import type { RevocationChannel } from './channel.js'
-import { checkHeartbeat, HEARTBEAT, listeningChannel } from './listening-channel.js'
+import { listeningChannel, readHeartbeat } from './listening-channel.js'
 
 /** What is used of ioredis' client: a plain one. For a cluster, one to any node of it: messages reach all nodes. */
 export interface RedisChannelClient {
@@ -35,11 +35,11 @@ export interface RedisChannelOptions {
 const SUBSCRIBER = { lazyConnect: true, autoResubscribe: false, retryStrategy: () => null }
 
 /** `revocation: { maxDelay, channel: redisChannel({ client }) }`. @throws INVALID_OPTION */
-export function redisChannel ({ client, name = 'self-serve-keys', heartbeat = HEARTBEAT }: RedisChannelOptions): RevocationChannel {
-  if (typeof name !== 'string' || name === '') {
-    throw makeError('INVALID_OPTION', { message: 'redisChannel: "name" must be text.', details: { option: 'name' } })
-  }
-  checkHeartbeat('redisChannel', heartbeat)
+export function redisChannel (options: RedisChannelOptions): RevocationChannel {
+  const part = readPart('redisChannel', options, ['client', 'name', 'heartbeat'])
+  const client = part.methodsOf<RedisChannelClient>('client', ['publish', 'duplicate'])
+  const name = readName(part)
+  const heartbeat = readHeartbeat(part)
   return listeningChannel({
     heartbeat,
     async connect (broken, over) {
@@ -65,4 +65,8 @@ export function redisChannel ({ client, name = 'self-serve-keys', heartbeat = HE
       await answerOf(client.publish(name, message))
     }
   })
+}
+
+function readName ({ given: { name = 'self-serve-keys' }, refuse }: PartOptions): string {
+  return typeof name === 'string' && name !== '' ? name : refuse('name', 'must be text')
 }

@@ -1,4 +1,6 @@
 // Better Auth sessions as a session resolver.
+import { lookAt } from '../members.js'
+import { readPart } from '../part-options.js'
 import type { Profile } from '../register.js'
 import type { Account, SessionAsk, SessionResolver } from './session.js'
 
@@ -34,11 +36,15 @@ export interface BetterAuthSessionOptions<S extends BetterAuthSession> {
  *
  * Better Auth lets a good cookie rescue a bad bearer, answers revoked sessions from its cookie cache, and extends
  * sessions on read, losing the renewed cookie. So it is asked with one credential header, without cache and refresh.
+ * @throws INVALID_OPTION
  */
 export function betterAuthSession<S extends BetterAuthSession> (
   auth: BetterAuthLike<S>,
-  { account = userAccount }: BetterAuthSessionOptions<S> = {}
+  options: BetterAuthSessionOptions<S> = {}
 ): SessionResolver {
+  const { functionOf, refuse } = readPart('betterAuthSession', options, ['account'])
+  const account = functionOf<typeof options.account>('account') ?? userAccount
+  if (!lookAt('auth', () => typeof auth?.api?.getSession === 'function', refuse)) refuse('auth', 'must be an object with api.getSession()')
   const sessionOf = async (header: 'authorization' | 'cookie', value: string): Promise<S | null> => await auth.api.getSession({
     headers: new Headers({ [header]: value }),
     query: { disableCookieCache: true, disableRefresh: true }

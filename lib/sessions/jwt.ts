@@ -1,5 +1,7 @@
 // JSON Web Tokens as a session resolver, verified with jose (RFC 7519, RFC 8725).
 import { createLocalJWKSet, createRemoteJWKSet, errors, jwtVerify, type JSONWebKeySet, type JWTPayload, type JWTVerifyGetKey } from 'jose'
+import { lookAt } from '../members.js'
+import { readPart } from '../part-options.js'
 import type { Account, CookieAsk, SessionAsk, SessionResolver } from './session.js'
 
 export interface JwtSessionOptions {
@@ -28,26 +30,10 @@ export interface JwtSessionOptions {
 /**
  * Verifies signature, algorithm, issuer, audience and expiry (a token without `exp` is refused). A bad token is nobody;
  * keys that cannot be fetched are a failure (503).
- * @throws TypeError when the options leave it open what a good token is
+ * @throws INVALID_OPTION when the options leave it open what a good token is
  */
 export function jwtSession (options: JwtSessionOptions): SessionResolver {
-  const { issuer, audience, algorithms, account = subjectAccount, cookie } = options
-  if ((options.jwks === undefined) === (options.secret === undefined)) {
-    throw new TypeError('jwtSession: give either "jwks" or "secret".')
-  }
-  if (options.secret !== undefined && (typeof options.secret !== 'string' || options.secret.length < 32)) {
-    throw new TypeError('jwtSession: "secret" must be text of at least 32 characters.')
-  }
-  // A public key taken for an HMAC secret would let anyone sign: each kind of key has its own algorithms.
-  const fits = (algorithm: unknown): boolean => typeof algorithm === 'string' && algorithm !== 'none' &&
-    algorithm.startsWith('HS') === (options.secret !== undefined)
-  if (!Array.isArray(algorithms) || algorithms.length === 0 || !algorithms.every(fits)) {
-    throw new TypeError('jwtSession: "algorithms" must name what is allowed: HS256 and the like for "secret", RS256 and the like for "jwks".')
-  }
-  for (const [name, value] of Object.entries({ issuer, audience })) {
-    if (typeof value !== 'string' || value === '') throw new TypeError(`jwtSession: "${name}" must be a string.`)
-  }
-  const key = keyOf(options)
+  const { issuer, audience, algorithms, account, cookie, key } = readOptions(options)
 
   /** null for a token that is not good. */
   const claimsOf = async (token: string): Promise<JWTPayload | null> => {
@@ -77,7 +63,48 @@ export function jwtSession (options: JwtSessionOptions): SessionResolver {
   }
 }
 
-function keyOf ({ jwks, secret }: JwtSessionOptions): JWTVerifyGetKey {
+const HMAC = /^HS(256|384|512)$/
+/** RFC 7518, RFC 8037, RFC 9864, and post-quantum ones, as jose knows them. */
+const SIGNATURE = /^([RPE]S(256|384|512)|EdDSA|Ed25519|ML-DSA-(44|65|87))$/
+
+interface JwtSettings extends Required<Pick<JwtSessionOptions, 'issuer' | 'audience' | 'algorithms' | 'account'>> {
+  readonly cookie: string | undefined
+  readonly key: JWTVerifyGetKey
+}
+
+function readOptions (options: JwtSessionOptions): JwtSettings {
+  const { given, refuse, functionOf } = readPart('jwtSession', options, ['jwks', 'secret', 'issuer', 'audience', 'algorithms', 'account', 'cookie'])
+  const { jwks, secret, algorithms, cookie } = given
+  if ((jwks === undefined) === (secret === undefined)) refuse('jwks', 'or "secret" must be given, and not both')
+  if (secret !== undefined && (typeof secret !== 'string' || secret.length < 32)) refuse('secret', 'must be text of at least 32 characters')
+  if (jwks !== undefined && typeof jwks !== 'function' && !lookAt('jwks', () => isUrl(jwks), refuse)) refuse('jwks', 'must be a URL or a function')
+  // A public key taken for an HMAC secret would let anyone sign: each kind of key has its own algorithms.
+  const fits = (algorithm: unknown): boolean => typeof algorithm === 'string' && (secret === undefined ? SIGNATURE : HMAC).test(algorithm)
+  // Array.from visits holes too.
+  const allowed = lookAt('algorithms', () => Array.isArray(algorithms) && algorithms.length < 100 ? Array.from(algorithms as unknown[]) : [], refuse)
+  if (allowed.length === 0 || !allowed.every(fits)) {
+    refuse('algorithms', 'must name what is allowed: HS256 and the like for "secret", RS256 and the like for "jwks"')
+  }
+  if (cookie !== undefined && (typeof cookie !== 'string' || !/^[\w!#$%&'*+.^`|~-]+$/.test(cookie))) refuse('cookie', 'must be the name of a cookie')
+  const text = (name: 'issuer' | 'audience'): string => {
+    const value = given[name]
+    return typeof value === 'string' && value !== '' ? value : refuse(name, 'must be a string')
+  }
+  return {
+    issuer: text('issuer'),
+    audience: text('audience'),
+    algorithms: allowed as string[],
+    account: functionOf<JwtSettings['account']>('account') ?? subjectAccount,
+    cookie: cookie as string | undefined,
+    key: keyOf({ jwks, secret } as Pick<JwtSessionOptions, 'jwks' | 'secret'>)
+  }
+}
+
+function isUrl (value: unknown): value is string | URL {
+  return value instanceof URL || (typeof value === 'string' && URL.canParse(value))
+}
+
+function keyOf ({ jwks, secret }: Pick<JwtSessionOptions, 'jwks' | 'secret'>): JWTVerifyGetKey {
   if (jwks === undefined) return async () => new TextEncoder().encode(secret)
   if (typeof jwks !== 'function') return createRemoteJWKSet(new URL(jwks))
   return async (header, token) => {

@@ -78,21 +78,25 @@ function child (script: string, ...args: string[]): ChildProcess & { stdout: Nod
 }
 
 t.test('options', async (t) => {
-  const db = {} as unknown as Kysely<unknown>
+  const dialect = new SqliteDialect({ database: async () => { throw new Error('opened') } })
+  const db = new Kysely<unknown>({ dialect })
   const cases: Array<[object, string, RegExp]> = [
     [{}, 'file', /must be given alone/],
     [{ file: 'a.db', db, type: 'sqlite' }, 'file', /must be given alone/],
-    [{ dialect: db, db, type: 'sqlite' }, 'dialect', /must be given alone/],
+    [{ dialect, db, type: 'sqlite' }, 'dialect', /must be given alone/],
     // Else it would count as given when it comes to closing.
     [{ db, dialect: undefined, type: 'sqlite' }, 'dialect', /must be given alone/],
     [{ file: undefined }, 'file', /must be a path/],
     [{ file: '' }, 'file', /must be a path/],
     [{ file: 5 }, 'file', /must be a path/],
-    [{ db: undefined, type: 'sqlite' }, 'db', /must be one of Kysely's/],
-    [{ dialect: null, type: 'sqlite' }, 'dialect', /must be one of Kysely's/],
+    [{ file: 'a\0.db' }, 'file', /must be a path/],
+    [{ db: dialect, type: 'sqlite' }, 'db', /must be an object with selectFrom/],
+    [{ dialect: db, type: 'sqlite' }, 'dialect', /must be an object with createDriver/],
+    [{ db: undefined, type: 'sqlite' }, 'db', /must be an object with selectFrom\(\), transaction\(\), withoutPlugins\(\)/],
+    [{ dialect: null, type: 'sqlite' }, 'dialect', /must be an object with createDriver\(\), createQueryCompiler\(\)/],
     [{ file: 'a.db', type: 'sqlite' }, 'type', /must be 'sqlite', 'postgres' or 'mysql' beside dialect or db, and is not given beside file/],
     [{ db }, 'type', /must be 'sqlite', 'postgres' or 'mysql' beside/],
-    [{ dialect: db, type: 'oracle' }, 'type', /must be 'sqlite', 'postgres' or 'mysql' beside/],
+    [{ dialect, type: 'oracle' }, 'type', /must be 'sqlite', 'postgres' or 'mysql' beside/],
     [{ file: 'a.db', migrate: true }, 'migrate', /must be 'start' or 'never'/],
     [{ file: 'a.db', tablePrefix: 'Keys_' }, 'tablePrefix', /lower-case letters/],
     [{ file: 'a.db', tablePrefix: '' }, 'tablePrefix', /lower-case letters/],

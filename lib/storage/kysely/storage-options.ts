@@ -1,9 +1,13 @@
 // The options of kyselyStorage, checked.
 import type { Dialect, Kysely } from 'kysely'
 import { makeError } from '../../errors.js'
+import { readPart } from '../../part-options.js'
 import type { DatabaseType } from './databases/database.js'
 import { readTableNames, type TableNames } from './table-names.js'
 
+const NAME = 'kyselyStorage'
+/** By which what is given is known to be Kysely's. */
+const METHODS = { dialect: ['createDriver', 'createQueryCompiler'], db: ['selectFrom', 'transaction', 'withoutPlugins'] } as const
 const TYPES: readonly unknown[] = ['sqlite', 'postgres', 'mysql'] satisfies DatabaseType[]
 
 interface CommonOptions {
@@ -36,20 +40,16 @@ export type KyselyStorageOptions =
 
 /** @throws INVALID_OPTION, naming the option */
 export function refuse (option: string, rule: string): never {
-  throw makeError('INVALID_OPTION', { message: `kyselyStorage: "${option}" ${rule}.`, details: { option } })
+  throw makeError('INVALID_OPTION', { message: `${NAME}: "${option}" ${rule}.`, details: { option } })
 }
 
 /** @returns what stands before the names of the tables. @throws INVALID_OPTION, naming the option */
 export function checkOptions (options: KyselyStorageOptions): TableNames {
-  const given = options as unknown as Record<string, unknown>
-  const [source = 'file', ...others] = ['file', 'dialect', 'db'].filter((name) => name in given)
+  const { given, methodsOf } = readPart(NAME, options, ['file', 'dialect', 'db', 'type', 'schema', 'tablePrefix', 'migrate'])
+  const [source = 'file', ...others] = (['file', 'dialect', 'db'] as const).filter((name) => name in given)
   if (!(source in given) || others.length > 0) refuse(source, 'must be given alone: one of file, dialect and db')
-  for (const name of Object.keys(given)) {
-    if (!['file', 'dialect', 'db', 'type', 'schema', 'tablePrefix', 'migrate'].includes(name)) refuse(name, 'is not an option')
-  }
-  const value = given[source]
-  if (source === 'file' && (typeof value !== 'string' || value === '')) refuse('file', 'must be a path')
-  if (source !== 'file' && (typeof value !== 'object' || value === null)) refuse(source, 'must be one of Kysely\'s')
+  if (source !== 'file') methodsOf(source, METHODS[source])
+  else if (typeof given.file !== 'string' || given.file === '' || given.file.includes('\0')) refuse('file', 'must be a path')
   if (source === 'file' ? given.type !== undefined : !TYPES.includes(given.type)) {
     refuse('type', 'must be \'sqlite\', \'postgres\' or \'mysql\' beside dialect or db, and is not given beside file')
   }
