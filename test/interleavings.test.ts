@@ -78,14 +78,14 @@ async function sqliteFile (t: Test): Promise<Stored> {
 }
 
 const GROUNDS: Record<string, Kind> = {
-  'memory storage': { runs: 500, start: memory },
-  'memory storage, where instances may hold keys for an hour': { runs: 200, maxDelay: HOUR, start: memory },
+  'memory storage': { runs: 400, start: memory },
+  'memory storage, where instances may hold keys for an hour': { runs: 150, maxDelay: HOUR, start: memory },
   // Its one connection is no other's to look through.
-  'SQLite in memory': { runs: 60, instances: 1, start: async () => ({ open: () => kyselyStorage({ file: ':memory:' }), observed: false }) },
-  'a SQLite file': { runs: 40, start: sqliteFile },
-  'a SQLite file, where instances may hold keys for an hour': { runs: 40, maxDelay: HOUR, start: sqliteFile },
+  'SQLite in memory': { runs: 40, instances: 1, start: async () => ({ open: () => kyselyStorage({ file: ':memory:' }), observed: false }) },
+  'a SQLite file': { runs: 30, start: sqliteFile },
+  'a SQLite file, where instances may hold keys for an hour': { runs: 30, maxDelay: HOUR, start: sqliteFile },
   'Postgres, at REPEATABLE READ by itself': {
-    runs: 40,
+    runs: 30,
     missing: whyNoPostgres,
     async start (t) {
       const server = await startPostgres(t, { default_transaction_isolation: 'repeatable read' })
@@ -97,7 +97,7 @@ const GROUNDS: Record<string, Kind> = {
     }
   },
   'MariaDB, at REPEATABLE READ by itself': {
-    runs: 40,
+    runs: 30,
     missing: whyNoMysql,
     async start (t) {
       const server = await startMysql(t, { 'transaction-isolation': 'REPEATABLE-READ' })

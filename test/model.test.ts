@@ -62,24 +62,24 @@ interface Kind {
 
 /** What differs between the databases is their SQL, which few histories show: the same code decides. */
 const STORAGES: Record<string, Kind> = {
-  'memory storage': { runs: 70, start: async () => memoryStorage },
-  'SQLite in memory': { runs: 12, start: async () => () => kyselyStorage({ file: ':memory:' }) },
+  'memory storage': { runs: 60, start: async () => memoryStorage },
+  'SQLite in memory': { runs: 10, start: async () => () => kyselyStorage({ file: ':memory:' }) },
   'a SQLite file': {
-    runs: 5,
+    runs: 4,
     async start (t) {
       const file = join(t.testdir(), 'keys.db')
       return () => kyselyStorage({ file })
     }
   },
   Postgres: {
-    runs: 5,
+    runs: 4,
     async start (t) {
       const { db } = whyNoPostgres() === null ? { db: (await startPostgres(t)).db() } : await pglite(t)
       return () => kyselyStorage({ db, type: 'postgres', migrate: 'start' })
     }
   },
   MariaDB: {
-    runs: 5,
+    runs: 4,
     missing: whyNoMysql,
     async start (t) {
       const db = (await startMysql(t)).db()

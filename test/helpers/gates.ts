@@ -41,6 +41,9 @@ export class Gates {
   /** How often somebody went on while another waited for a lock. */
   waits = 0
 
+  /** How often a transaction was given up. */
+  rollbacks = 0
+
   /** @param lockWaits how many questions wait for a lock at the server: those that are answered in this process never do */
   constructor (readonly scheduler: Scheduler, readonly lockWaits: () => Promise<number>, readonly stalls: readonly Stall[] = []) {}
 
@@ -151,6 +154,7 @@ function gateConnection (connection: DatabaseConnection): void {
     await gate(query.sql.trimStart().slice(0, 24).replace(/\s+/g, ' '))
     const result = await gates.answered(async () => await execute<any>(query))
     if (query.sql === 'commit') noteCommit()
+    if (query.sql === 'rollback') gates.rollbacks++
     return result
   }
 }

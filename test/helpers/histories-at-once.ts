@@ -11,6 +11,8 @@ export interface History {
   readonly before: ReadonlyArray<Change | Pass>
   readonly clients: ReadonlyArray<readonly Move[]>
   readonly neighbour: readonly Change[]
+  /** Have the instances verified the keys before, so that those which hold keys in memory do? */
+  readonly warm: boolean
   readonly stalls: readonly Stall[]
   /** Which messages between the instances are lost; beyond these, none. */
   readonly lost: readonly boolean[]
@@ -30,6 +32,7 @@ const EITHER = {
     fc.array(fc.record({ client: fc.nat({ max: 2 }), gate: fc.oneof(fc.constant(0), gateNumber) }), { maxLength: 4, size: 'max' }),
     gateNumber.map(stopping)
   ),
+  warm: fc.boolean(),
   lost: fc.array(fc.boolean(), { maxLength: 6 })
 }
 const CHANCE: fc.Arbitrary<History> = fc.record({
@@ -95,9 +98,14 @@ export const FIXED: readonly History[] = [
     before: [NAMED, rotate(0, 10)],
     clients: [[rotate(0)], [verify(0), verify(1), LIST], [verify(1), verify(0), { op: 'count' as const }, { op: 'audit' as const }]],
     neighbour: [],
+    warm: true,
     stalls: stopping(gate),
     lost: []
   })),
+  // What was found before a revocation comes after it: nothing that comes later may be answered by it.
+  ...Array.from({ length: 6 }, (_none, gate) => ({
+    before: [NAMED], clients: [[verify(0), verify(0)], [revoke(0)]], neighbour: [], warm: false, stalls: stopping(gate), lost: []
+  })),
   // No instance gets a message of a revocation.
-  { before: [NAMED], clients: [[revoke(0)], [verify(0)]], neighbour: [], stalls: [{ client: 1, gate: 0 }], lost: [true, true] }
+  { before: [NAMED], clients: [[revoke(0)], [verify(0)]], neighbour: [], warm: true, stalls: [{ client: 1, gate: 0 }], lost: [true, true] }
 ]
