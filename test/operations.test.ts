@@ -180,8 +180,12 @@ for (const [name, create] of Object.entries(STORAGES)) {
       const { apiKey } = await keys.issue(ada, { label: 'Server' })
       const page = await keys.issue(ada, { label: 'Page', access: 'publishable' })
       const before = await everything()
+      const rules = new Set<string>()
       const refused = async (change: Promise<unknown>, field: string): Promise<void> => {
         await t.rejects(change, { code: 'INVALID_REQUEST', statusCode: 400, details: { field } }, field)
+        const { message } = await change.catch((error: Error) => error) as Error
+        t.ok(message.startsWith(`${field}: `), message)
+        rules.add(message.endsWith(': is not known here') ? 'is not known here' : message)
       }
       const label = 'x'
       const inputs: Array<[input: unknown, field: string]> = [
@@ -224,6 +228,30 @@ for (const [name, create] of Object.entries(STORAGES)) {
         for (const make of Object.values(CHANGES)) await refused(make(keys, by, apiKey.publicId), field)
         await refused(keys.revokeAll(by), field)
       }
+      t.strictSame([...rules].sort(), [
+        'access: must be one of secret, publishable',
+        'actorId: must be text',
+        'allowedIps.0: must be an address or a range of addresses such as 203.0.113.0/24',
+        'allowedIps: must be a list of at most 50',
+        'allowedOrigins.0: must be an origin such as https://example.com or https://*.example.com',
+        'by.accountId: must be an account id',
+        'by.apiKey: must be the public id of the key that acts, beside the credential api_key alone',
+        'by.credential: must be one of bearer, cookie, api_key, host',
+        'enabled: must be true or false',
+        'environment: must be one of live, test',
+        'expiresAt: must be a time such as 2027-01-31T12:00:00Z, or null',
+        'expiresAt: must be in the future',
+        'input: must be an object',
+        'is not known here',
+        'label: is required',
+        'label: must be text of 1 to 100 characters, without NUL and lone surrogates',
+        'metadata: must be an object or null',
+        'overlapSeconds: must be an integer from 0 to 3600',
+        'scopes.1: is not a scope of this API',
+        'scopes: must be a list of at least one scope, or null for all',
+        'scopes: must be left out: a publishable key has none',
+        'status: must be one of active, retiring, disabled, expired, revoked'
+      ], 'each rule says what it asks for')
       t.same(await everything(), before)
     })
 
