@@ -9,7 +9,7 @@ export const LEAST = 90
 const LEFT_OUT = [
   [/^test\/(architecture|docs)/, 'read texts; they run nothing'],
   [/^test\/(browser|bench|cli|dashboard\/|errors|migrating|time)/, 'are of other folders'],
-  [/^test\/rate-limit\/(?!key-limiter)|^test\/revocation\/channels/, 'are of other folders'],
+  [/^test\/rate-limit\/(?!key-limiter|failed-verifications)|^test\/revocation\/channels/, 'are of other folders'],
   [/^test\/storage\/(kysely|migrate|mysql|postgres|usage-thread|write-queue)/, 'are of other folders'],
   [/^test\/(cluster|contracts|faults|races|revocation\/instances)/, 'run processes of their own, in which nothing is mutated'],
   [/: .*starts|^test\/options.test.ts: without a storage/, 'run processes of their own, in which nothing is mutated'],

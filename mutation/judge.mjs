@@ -3,7 +3,7 @@
 /** The tests that noticed most of a file's mutants are asked first, so many of them one by one. */
 const FAVOURITES = 3
 /** Then those whose text is most like the changed place's. */
-const LIKELY = 15
+const LIKELY = 20
 /** ms of work of further tests that a mutant is given; what no test has noticed by then survives. */
 const PATIENCE = 4000
 /** A mutant may be reached so many times as often as without it: beyond them it is a loop without end. */

@@ -4,6 +4,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { TestProcess } from './test-process.mjs'
+import { wordsOf } from './words.mjs'
 
 /**
  * @param programs by test file
@@ -34,6 +35,6 @@ function testsOf (file, found) {
     if (!ok) console.log(`left out, for it fails here: ${id}`)
     // What runs as the file is loaded, or in the test around it, is reached by each test.
     const { perTest, static: ofFile } = found.hits
-    return ok ? [{ id, place, ms, words, hits: { ...ofFile, ...perTest[outer], ...perTest[place] } }] : []
+    return ok ? [{ id, place, ms, words: [...wordsOf(file), ...words], hits: { ...ofFile, ...perTest[outer], ...perTest[place] } }] : []
   })
 }
