@@ -48,6 +48,8 @@ t.test('a host with a value that is refused never gets ready, and says the name;
     const order = STRANGE.map((_value, place) => place).sort(apart).map((place) => STRANGE[place])
     const chosen = [...order.filter((value) => rule.meaning(value) !== null).slice(0, 2), ...order.filter((value) => rule.meaning(value) === null).slice(0, 2)]
     for (const value of chosen) {
+      // The default storage is a file where the tests run: a test of its own makes it elsewhere.
+      if (rule.name === 'storage' && value === undefined) continue
       const app = Fastify()
       const outcome = await app.register(selfServeKeys, { ...BASE, storage: memoryStorage(), ...rule.given(value) } as unknown as SelfServeKeysOptions).ready().then(() => null, (error: unknown) => error)
       if (outcome === null) ready++
