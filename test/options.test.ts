@@ -448,6 +448,7 @@ t.test('options left out are complete with their documented defaults', async (t)
     accountRoutes: { mutationLimit: { name: 'account', max: 60, windowMs: MINUTE }, apiKeys: null },
     cookieMutationOrigins: null,
     dashboard: null,
+    secretScanning: null,
     openapi: { sessionScheme: null, hide: false },
     realm: 'api',
     logBindings: true,
