@@ -409,6 +409,22 @@ t.test('the route is there where it was asked for alone, for whoever has no key 
   t.ok(await portOf(host.app))
 })
 
+t.test('a path that is taken is refused by its name; what else keeps the route away is the host\'s own to tell', async (t) => {
+  await t.rejects(hostOf(t, { path: '/v1/me/sites' }), { code: 'INVALID_OPTION', message: 'Option "secretScanning.path" is the path of another route.' })
+  const before: HostParts['before'] = (app) => {
+    app.addHook('onRoute', ({ url }) => { if (url === PATH) throw new Error('not here') })
+  }
+  await t.rejects(hostOf(t, {}, {}, { before }), { message: 'not here' })
+})
+
+t.test('what a proxy says of where a report came from is kept only if it may be an address', async (t) => {
+  const host = await hostOf(t, {}, {}, { server: { trustProxy: true } })
+  const made = await makeKey(host.app)
+  const body = JSON.stringify([found(made.plaintext)])
+  t.equal((await host.send(body, { ...signed(body), 'x-forwarded-for': 'x'.repeat(5000) })).status, 200)
+  t.same((await auditOf(host.storage, ACCOUNT)).map(({ ip }) => ip), [null, null, null])
+})
+
 t.test('options', async (t) => {
   const refusedFor = async (secretScanning: unknown): Promise<string | null> => {
     const app = Fastify()

@@ -57,13 +57,17 @@ export function actorOf (request: FastifyRequest): Actor {
   if (state === undefined || caller === null || caller === undefined) {
     throw makeError('UNPROTECTED_ROUTE', { message: 'actorOf() was called where nobody was identified.' })
   }
-  const ip = keepable(request.ip) ?? undefined
-  const requestId = requestIdOf(request) ?? undefined
+  const from = sourceOf(request)
   if (caller.via === 'apiKey') {
     const { publicId, label } = caller.apiKey
-    return { accountId: caller.accountId, credential: 'api_key', apiKey: publicId, actor: { id: publicId, name: label }, ip, requestId }
+    return { accountId: caller.accountId, credential: 'api_key', apiKey: publicId, actor: { id: publicId, name: label }, ...from }
   }
-  return { accountId: caller.accountId, credential: state.credential!, actor: caller.account.actor, ip, requestId }
+  return { accountId: caller.accountId, credential: state.credential!, actor: caller.account.actor, ...from }
+}
+
+/** Where a request came from, as far as it may be kept. */
+export function sourceOf (request: FastifyRequest): Pick<Actor, 'ip' | 'requestId'> {
+  return { ip: keepable(request.ip) ?? undefined, requestId: requestIdOf(request) ?? undefined }
 }
 
 /** The request's id if it may be kept: a host may take it from a header. */

@@ -6,7 +6,7 @@ import { isText, refuseField } from '../fields.js'
 import type { Leak, LeakedKeys, OnLeak } from '../leaks/leaked-keys.js'
 import type { ScannerKeys } from '../leaks/scanner-keys.js'
 import { isPlainObject } from '../plain-object.js'
-import { requestIdOf } from './request-state.js'
+import { sourceOf } from './request-state.js'
 
 export interface SecretScanningParts {
   readonly leaks: LeakedKeys
@@ -34,7 +34,7 @@ export async function secretScanningRoute (scope: FastifyInstance, { leaks, onLe
   // A host may guard everything with protect(): whoever reports has no key.
   scope.post('/', { bodyLimit: BODY_LIMIT, config: { apiKey: false }, schema: { hide: true } as FastifySchema }, async (request, reply) => {
     const matches = readMatches(await signedBody(request, keys))
-    const from = { ip: request.ip, requestId: requestIdOf(request) ?? undefined }
+    const from = sourceOf(request)
     const answer = []
     for (const { type, ...leak } of matches) {
       const label = await leaks.report(leak, onLeak, from) ? 'true_positive' : 'false_positive'
