@@ -35,3 +35,11 @@ export function readMembers (value: unknown, names: readonly string[], { whole, 
   }
   return members
 }
+
+/** The value, if it is an object with these methods: they are there, and not called. */
+export function readMethods<T> (name: string, value: unknown, methods: readonly string[], refuse: Refuse): T {
+  const has = (object: object): boolean => lookAt(name, () => methods.every((method) => typeof (object as Record<string, unknown>)[method] === 'function'), refuse)
+  return typeof value === 'object' && value !== null && has(value)
+    ? value as T
+    : refuse(name, `must be an object with ${methods.map((method) => `${method}()`).join(', ')}`)
+}

@@ -1,6 +1,6 @@
 // Reads the options of what a host makes by itself, such as `redisRateLimitStore({ … })`, or throws INVALID_OPTION. Nothing is coerced.
 import { makeError } from './errors.js'
-import { lookAt, readMembers, type Refuse } from './members.js'
+import { readMembers, readMethods, type Refuse } from './members.js'
 
 export interface PartOptions {
   /** As they were given, each read once. */
@@ -22,11 +22,7 @@ export function readPart (part: string, options: unknown, names: readonly string
   return {
     given,
     refuse,
-    methodsOf<T> (option: string, methods: readonly string[]) {
-      const value = given[option] as Record<string, unknown> | null
-      const has = (): boolean => typeof value === 'object' && value !== null && methods.every((name) => typeof value[name] === 'function')
-      return lookAt(option, has, refuse) ? value as T : refuse(option, `must be an object with ${methods.map((name) => `${name}()`).join(', ')}`)
-    },
+    methodsOf: (option, methods) => readMethods(option, given[option], methods, refuse),
     functionOf<T> (option: string) {
       const value = given[option]
       return value === undefined || typeof value === 'function' ? value as T | undefined : refuse(option, 'must be a function')

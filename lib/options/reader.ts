@@ -99,8 +99,5 @@ export function readFunction<T> (option: string, value: unknown): T | null {
 
 /** An object with these methods, checked for being there and not called. */
 export function readMethods<T> (option: string, value: unknown, names: readonly string[]): T {
-  const has = (methods: object): boolean => lookAt(option, () => names.every((name) => typeof (methods as Record<string, unknown>)[name] === 'function'))
-  return typeof value === 'object' && value !== null && has(value)
-    ? value as T
-    : refuseOption(option, `must be an object with ${names.map((name) => `${name}()`).join(', ')}`)
+  return members.readMethods(option, value, names, refuseOption)
 }
